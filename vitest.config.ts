@@ -6,8 +6,11 @@ import { findChromium } from './scripts/find-chromium.mjs'
 const sourceCondition = '@fhir-outbox/source'
 const executablePath = findChromium() ?? '/usr/bin/chromium'
 
+const jsonReport = process.env['VITEST_JSON_REPORT']
+
 export default defineConfig({
   test: {
+    reporters: jsonReport === undefined ? ['default'] : ['default', ['json', { outputFile: jsonReport }]],
     projects: [
       {
         ssr: { resolve: { conditions: [sourceCondition, ...defaultServerConditions] } },

@@ -274,6 +274,11 @@ export interface QueueStorage {
   readonly notes: NoteStore
   /** Calls the listener whenever something may have become ready. Returns the way to stop. */
   watch(listener: () => void): () => void
+  /**
+   * Makes every delayed entry due now, because a person or an event asked for an attempt. Delays of later
+   * settlements count again. An adapter without it makes its callers wait for the delays.
+   */
+  hurry?(): Promise<void>
   /** Costs the same however much is waiting. */
   stats(): Promise<QueueStats>
   /** Resolves when everything settled so far is as durable as `supports` says. */

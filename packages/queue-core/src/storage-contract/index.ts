@@ -1,1 +1,41 @@
-export {}
+import { appendTests, onceTests } from './append.js'
+import { testsOf } from './bench.js'
+import { decisionTests } from './decide.js'
+import { holdTests } from './holds.js'
+import { leaseTests } from './lease.js'
+import { crashTests, lifecycleTests, manyTests } from './lifecycle.js'
+import { markTests } from './marks.js'
+import { noteTests, queryTests } from './queries.js'
+import { settleTests } from './settle.js'
+import type { DefineTest, StorageContract } from './types.js'
+
+export type { ContractRunner, StorageContract } from './types.js'
+
+const topics: readonly [string, (test: DefineTest) => void][] = [
+  ['append', appendTests],
+  ['once', onceTests],
+  ['lease', leaseTests],
+  ['marks', markTests],
+  ['settle', settleTests],
+  ['holds', holdTests],
+  ['decisions', decisionTests],
+  ['read, list, stats, watch', queryTests],
+  ['notes', noteTests],
+  ['open and close', lifecycleTests],
+  ['crash', crashTests],
+  ['several handles', manyTests],
+]
+
+/**
+ * Registers the tests that every `QueueStorage` must pass. The audit is checked around every changing call of
+ * every test. What a storage declares in `supports` decides what is asked of it; a hook that is missing for
+ * something it claims is a failing test.
+ */
+export function runStorageContract(contract: StorageContract): void {
+  const test = testsOf(contract)
+  contract.runner.describe(contract.name, () => {
+    for (const [topic, define] of topics) {
+      contract.runner.describe(topic, () => define(test))
+    }
+  })
+}

@@ -1,0 +1,45 @@
+import { exitCodes, type ExitCode } from './exit-codes.js'
+
+/** Every code that the agent itself fails with; the packages' codes pass through. */
+export type AgentErrorCode = 'ERR_BAD_CONFIG' | 'ERR_BAD_INPUT' | 'ERR_UNREADABLE_FILE'
+
+/** One clear sentence, the way out, and the exit code. */
+export class AgentError extends Error {
+  override readonly name = 'AgentError'
+  readonly code: AgentErrorCode
+  readonly hint: string
+
+  constructor(code: AgentErrorCode, message: string, options: { hint: string; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.hint = options.hint
+  }
+}
+
+const exitCodeOf: Readonly<Record<string, ExitCode>> = {
+  ERR_BAD_CONFIG: exitCodes.usage,
+  ERR_INVALID_URL: exitCodes.usage,
+  ERR_INSECURE_URL: exitCodes.usage,
+  ERR_BAD_INPUT: exitCodes.badInput,
+  ERR_UNREADABLE_FILE: exitCodes.badInput,
+  ERR_INVALID_RESOURCE: exitCodes.badInput,
+  ERR_INVALID_BUNDLE: exitCodes.badInput,
+  ERR_INVALID_READING: exitCodes.badInput,
+  ERR_CANNOT_ENCRYPT: exitCodes.badInput,
+  ERR_INVALID_ENTRY: exitCodes.badInput,
+  ERR_ENTRY_TOO_LARGE: exitCodes.badInput,
+  ERR_STORAGE_FAILED: exitCodes.storage,
+  ERR_STORAGE_FORMAT: exitCodes.storage,
+  ERR_QUEUE_FULL: exitCodes.storage,
+  ERR_STORAGE_LOCKED: exitCodes.locked,
+  ERR_LOGIN_REQUIRED: exitCodes.credentials,
+  ERR_UNAUTHORIZED: exitCodes.credentials,
+  ERR_REGISTRATION_FAILED: exitCodes.credentials,
+  ERR_INVALID_KEY: exitCodes.credentials,
+  ERR_CERTIFICATE_EXPIRED: exitCodes.credentials,
+}
+
+/** The exit code for an error of any package, by its `code`. */
+export function exitCodeFor(code: string | undefined): ExitCode {
+  return (code === undefined ? undefined : exitCodeOf[code]) ?? exitCodes.unexpected
+}

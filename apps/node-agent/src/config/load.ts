@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import envPaths from 'env-paths'
+import * as v from 'valibot'
+import { AgentError } from '../agent-error.js'
+import { configSchema, type AuthConfig, type ConfigFile, type EncryptionConfig } from './schema.js'
+
+/** Where settings come from, strongest first: flags, environment, file, defaults. */
+export interface Flags {
+  readonly config?: string
+  readonly server?: string
+  readonly directory?: string
+  readonly clientId?: string
+  readonly clientSecretFile?: string
+  readonly keyFile?: string
+  readonly keyId?: string
+  readonly tokenUrl?: string
+  readonly scope?: string
+  readonly register?: boolean
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Settings with every choice made; paths are absolute. */
+export interface Settings {
+  /** FHIR base URL without trailing slash. */
+  readonly server: string
+  /** Home of the agent: queue, drop folder, registrations. */
+  readonly directory: string
+  readonly key: 'identifier' | 'client-id'
+  readonly auth: AuthConfig
+  readonly encryption?: EncryptionConfig
+  /** Only from the environment: a secret on the command line shows in the process list. */
+  readonly clientSecret?: string
+}
+
+/** Throws `ERR_BAD_CONFIG` or `ERR_UNREADABLE_FILE` with the place and the way out. */
+export async function loadSettings(flags: Flags, env: Environment): Promise<Settings> {
+  const configPath = flags.config ?? env['FHIR_OUTBOX_CONFIG']
+  const file = configPath === undefined ? {} : await readConfig(resolve(configPath))
+  const server = flags.server ?? env['FHIR_OUTBOX_SERVER'] ?? file.server
+  if (server === undefined) {
+    throw badConfig('No FHIR server is set.', 'Use --server URL, FHIR_OUTBOX_SERVER, or "server" in the config file.')
+  }
+  const directory = resolve(
+    flags.directory ?? env['FHIR_OUTBOX_DIRECTORY'] ?? file.directory ?? envPaths('fhir-outbox', { suffix: '' }).data,
+  )
+  const clientSecret = env['FHIR_OUTBOX_CLIENT_SECRET']
+  return {
+    server: checkedUrl(server),
+    directory,
+    key: file.key ?? 'identifier',
+    auth: authOf(flags, env, file),
+    ...(file.encryption === undefined ? {} : { encryption: file.encryption }),
+    ...(clientSecret === undefined ? {} : { clientSecret }),
+  }
+}
+
+async function readConfig(path: string): Promise<ConfigFile> {
+  let value: unknown
+  try {
+    value = JSON.parse(await readFile(path, 'utf8'))
+  } catch (cause) {
+    throw new AgentError(
+      cause instanceof SyntaxError ? 'ERR_BAD_CONFIG' : 'ERR_UNREADABLE_FILE',
+      `The config file ${path} ${cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read'}.`,
+      { hint: 'Check the path given by --config or FHIR_OUTBOX_CONFIG.', cause },
+    )
+  }
+  const parsed = v.safeParse(configSchema, value)
+  if (!parsed.success) {
+    const [issue] = parsed.issues
+    const place = v.getDotPath(issue) ?? 'the file'
+    throw badConfig(
+      `The config file ${path} is wrong at ${place}: ${issue.message}.`,
+      'The README of @fhir-outbox/node-agent lists every setting.',
+    )
+  }
+  return absolutePaths(parsed.output, dirname(path))
+}
+
+/** Paths in a config file are relative to that file. */
+function absolutePaths(file: ConfigFile, base: string): ConfigFile {
+  const auth = (config: AuthConfig): AuthConfig => {
+    switch (config.type) {
+      case 'client-credentials':
+        return config.clientSecretFile === undefined
+          ? config
+          : { ...config, clientSecretFile: resolve(base, config.clientSecretFile) }
+      case 'backend-services':
+        return { ...config, keyFile: resolve(base, config.keyFile) }
+      case 'receipt':
+        return { ...config, receiptFile: resolve(base, config.receiptFile) }
+      default:
+        return config
+    }
+  }
+  return {
+    ...file,
+    ...(file.directory === undefined ? {} : { directory: resolve(base, file.directory) }),
+    ...(file.auth === undefined ? {} : { auth: auth(file.auth) }),
+    ...(file.encryption === undefined
+      ? {}
+      : {
+          encryption: {
+            ...file.encryption,
+            certificate: resolve(base, file.encryption.certificate),
+            ...(file.encryption.auth === undefined ? {} : { auth: auth(file.encryption.auth) }),
+          },
+        }),
+  }
+}
+
+function authOf(flags: Flags, env: Environment, file: ConfigFile): AuthConfig {
+  const clientId = flags.clientId ?? env['FHIR_OUTBOX_CLIENT_ID']
+  const tokenUrl = flags.tokenUrl ?? env['FHIR_OUTBOX_TOKEN_URL']
+  const scope = flags.scope ?? env['FHIR_OUTBOX_SCOPE']
+  const keyFile = flags.keyFile ?? env['FHIR_OUTBOX_KEY_FILE']
+  const shared = { ...(tokenUrl === undefined ? {} : { tokenUrl }), ...(scope === undefined ? {} : { scope }) }
+  if (flags.register === true) return { type: 'register', ...shared }
+  if (clientId === undefined) return file.auth ?? { type: 'none' }
+  if (keyFile !== undefined) {
+    return {
+      type: 'backend-services',
+      clientId,
+      keyFile: resolve(keyFile),
+      ...(flags.keyId === undefined ? {} : { keyId: flags.keyId }),
+      ...shared,
+    }
+  }
+  return {
+    type: 'client-credentials',
+    clientId,
+    ...(flags.clientSecretFile === undefined ? {} : { clientSecretFile: resolve(flags.clientSecretFile) }),
+    ...shared,
+  }
+}
+
+function checkedUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw badConfig(`"${text}" is no URL of a FHIR server.`, 'Give its base URL, e.g. https://fhir.example.org/r4.')
+  }
+  return url.href.replace(/\/+$/, '')
+}
+
+function badConfig(message: string, hint: string): AgentError {
+  return new AgentError('ERR_BAD_CONFIG', message, { hint })
+}

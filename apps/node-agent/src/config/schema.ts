@@ -1,0 +1,68 @@
+import * as v from 'valibot'
+
+const text = v.pipe(v.string(), v.nonEmpty())
+const path = text
+
+/** How the agent gets its access token. */
+const authSchema = v.variant('type', [
+  v.strictObject({ type: v.literal('none') }),
+  v.strictObject({
+    type: v.literal('client-credentials'),
+    clientId: text,
+    /** File with the secret. Otherwise FHIR_OUTBOX_CLIENT_SECRET is read. */
+    clientSecretFile: v.optional(path),
+    tokenUrl: v.optional(text),
+    scope: v.optional(text),
+    profile: v.optional(v.picklist(['smart', 'c3-pro'])),
+  }),
+  v.strictObject({
+    type: v.literal('backend-services'),
+    clientId: text,
+    /** Private key: JWK or PKCS#8 PEM. */
+    keyFile: path,
+    keyId: v.optional(text),
+    tokenUrl: v.optional(text),
+    scope: v.optional(text),
+  }),
+  v.strictObject({
+    type: v.literal('register'),
+    registrationUrl: v.optional(text),
+    tokenUrl: v.optional(text),
+    clientName: v.optional(text),
+    scope: v.optional(text),
+  }),
+  v.strictObject({
+    type: v.literal('receipt'),
+    registrationUrl: text,
+    tokenUrl: text,
+    receiptFile: path,
+    sandbox: v.optional(v.boolean()),
+    clientName: v.optional(text),
+    scope: v.optional(text),
+  }),
+])
+
+const encryptionSchema = v.strictObject({
+  /** Endpoint that takes envelopes by POST. */
+  url: text,
+  /** X.509 certificate of the recipient, PEM or DER. */
+  certificate: path,
+  keyId: text,
+  /** Resource types that are encrypted. Default: all. */
+  types: v.optional(v.array(text)),
+  receiver: v.optional(v.picklist(['deduplicates', 'keeps-everything'])),
+  /** How to get a token for that endpoint. Default: as for the FHIR server. */
+  auth: v.optional(authSchema),
+})
+
+export const configSchema = v.strictObject({
+  server: v.optional(text),
+  directory: v.optional(path),
+  key: v.optional(v.picklist(['identifier', 'client-id'])),
+  auth: v.optional(authSchema),
+  encryption: v.optional(encryptionSchema),
+})
+
+export type AuthConfig = v.InferOutput<typeof authSchema>
+export type EncryptionConfig = v.InferOutput<typeof encryptionSchema>
+export type ConfigFile = v.InferOutput<typeof configSchema>

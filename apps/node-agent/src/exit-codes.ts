@@ -1,0 +1,27 @@
+/** What the process tells its caller. Documented in the README and in `fhir-outbox --help`. */
+export const exitCodes = {
+  ok: 0,
+  unexpected: 1,
+  usage: 2,
+  badInput: 3,
+  storage: 4,
+  locked: 5,
+  credentials: 6,
+  waiting: 7,
+  rejected: 8,
+} as const
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+/** One line per code, for `--help` and the README. */
+export const exitCodeTexts: Readonly<Record<ExitCode, string>> = {
+  0: 'done; with send: everything is accepted and durable, and nothing was refused',
+  1: 'an unexpected error',
+  2: 'a wrong flag, setting or server URL',
+  3: 'a file that cannot be read or holds no FHIR; nothing was accepted',
+  4: 'the queue directory cannot be used',
+  5: 'another process owns the queue directory',
+  6: 'the server refuses the credentials, or a certificate cannot be used',
+  7: 'flush: entries are still waiting',
+  8: 'the server refused an entry; it is kept as a dead letter',
+}

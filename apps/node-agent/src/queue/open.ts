@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openDataQueue, openEncryptedDataQueue, type DataQueue, type Encryption } from '@fhir-outbox/data-queue'
+import { createSealer, importRecipient } from '@fhir-outbox/envelope-crypto'
+import { createFhirClient, type FhirClient } from '@fhir-outbox/fhir-client'
+import { memoryStorage, type QueueStorage } from '@fhir-outbox/queue-core'
+import { openFsStorage } from '@fhir-outbox/storage-fs'
+import { AgentError } from '../agent-error.js'
+import type { Settings } from '../config/load.js'
+import type { AuthConfig, EncryptionConfig } from '../config/schema.js'
+import { tokenSource } from './tokens.js'
+
+/** The folder that storage-fs owns. */
+export function queueFolder({ directory }: Pick<Settings, 'directory'>): string {
+  return join(directory, 'queue')
+}
+
+/** The queue that the settings describe, on its directory. Rejects with `ERR_STORAGE_LOCKED` when it is taken. */
+export async function openQueue(settings: Settings): Promise<DataQueue> {
+  // Everything that can be wrong with the settings is found before the directory is touched.
+  const compose = await prepare(settings)
+  return compose(await openFsStorage({ directory: queueFolder(settings) }))
+}
+
+/** The same decisions without a directory: for `--dry-run`. Nothing can be sent from it by accident. */
+export async function openPreview(settings: Settings): Promise<DataQueue> {
+  const compose = await prepare(settings)
+  return compose(memoryStorage())
+}
+
+async function prepare(settings: Settings): Promise<(storage: QueueStorage) => DataQueue> {
+  const fhir = await clientFor(settings.server, settings.auth, settings, 'client')
+  const encryption = settings.encryption === undefined ? undefined : await encryptionFor(settings.encryption, settings)
+  return (storage) => {
+    const shared = { storage, fhir, key: settings.key }
+    return encryption === undefined ? openDataQueue(shared) : openEncryptedDataQueue({ ...shared, encryption })
+  }
+}
+
+async function clientFor(url: string, auth: AuthConfig, settings: Settings, name: string): Promise<FhirClient> {
+  const { directory, clientSecret } = settings
+  const tokens = await tokenSource(auth, {
+    url,
+    directory,
+    name,
+    ...(clientSecret === undefined ? {} : { clientSecret }),
+  })
+  return createFhirClient({ baseUrl: url, ...(tokens === undefined ? {} : { tokens }) })
+}
+
+async function encryptionFor(config: EncryptionConfig, settings: Settings): Promise<Encryption> {
+  let certificate: Uint8Array
+  try {
+    certificate = await readFile(config.certificate)
+  } catch (cause) {
+    throw new AgentError('ERR_UNREADABLE_FILE', `The certificate ${config.certificate} cannot be read.`, {
+      hint: 'Check "encryption.certificate" in the config file.',
+      cause,
+    })
+  }
+  const recipient = await importRecipient(certificate, { keyId: config.keyId })
+  const { types } = config
+  return {
+    client: await clientFor(config.url, config.auth ?? settings.auth, settings, 'encrypted-client'),
+    sealer: createSealer({ suite: 'c3-pro', recipient }),
+    receiver: config.receiver ?? 'keeps-everything',
+    ...(types === undefined
+      ? {}
+      : { shouldEncrypt: (resource) => types.includes(String(resource['resourceType'])) }),
+  }
+}

@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  appStoreReceipt,
+  backendServices,
+  clientCredentials,
+  dynamicClient,
+  keyRegistration,
+  type TokenSource,
+} from '@fhir-outbox/smart-auth'
+import { fileCredentialStore } from '@fhir-outbox/smart-auth/node'
+import { AgentError } from '../agent-error.js'
+import type { AuthConfig } from '../config/schema.js'
+
+/** What a token source is made for. */
+export interface TokenTarget {
+  /** Base URL of the server that gets the token. */
+  readonly url: string
+  /** Where dynamic registrations are kept. */
+  readonly directory: string
+  /** File name of the registration, e.g. `client`. */
+  readonly name: string
+  readonly clientSecret?: string
+}
+
+const defaultScope = 'system/*.*'
+
+/** The token source a config asks for; `undefined` for an open server. Nothing is requested yet. */
+export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promise<TokenSource | undefined> {
+  const server = (tokenUrl: string | undefined): { tokenEndpoint: string; resourceOrigins: string[] } | { fhirBaseUrl: string } =>
+    tokenUrl === undefined
+      ? { fhirBaseUrl: target.url }
+      : { tokenEndpoint: tokenUrl, resourceOrigins: [new URL(target.url).origin] }
+  switch (auth.type) {
+    case 'none':
+      return undefined
+    case 'client-credentials':
+      return clientCredentials({
+        ...server(auth.tokenUrl),
+        clientId: auth.clientId,
+        clientSecret: await secretOf(auth.clientSecretFile, target.clientSecret),
+        ...(auth.scope === undefined ? {} : { scope: auth.scope }),
+        ...(auth.profile === undefined ? {} : { profile: auth.profile }),
+      })
+    case 'backend-services': {
+      const text = await readText(auth.keyFile, 'private key')
+      return backendServices({
+        ...server(auth.tokenUrl),
+        clientId: auth.clientId,
+        key: text.trimStart().startsWith('{') ? JSON.parse(text) : text,
+        ...(auth.keyId === undefined ? {} : { kid: auth.keyId }),
+        scope: auth.scope ?? defaultScope,
+      })
+    }
+    case 'register':
+      return dynamicClient({
+        ...server(auth.tokenUrl),
+        ...(auth.registrationUrl === undefined ? {} : { registrationEndpoint: auth.registrationUrl }),
+        credentials: fileCredentialStore(join(target.directory, `${target.name}.json`)),
+        registration: keyRegistration,
+        clientName: auth.clientName ?? 'FHIR Outbox',
+        scope: auth.scope ?? defaultScope,
+      })
+    case 'receipt': {
+      const { receiptFile } = auth
+      const antispam = process.env['FHIR_OUTBOX_ANTISPAM']
+      return dynamicClient({
+        ...server(auth.tokenUrl),
+        registrationEndpoint: auth.registrationUrl,
+        credentials: fileCredentialStore(join(target.directory, `${target.name}.json`)),
+        registration: appStoreReceipt({
+          receipt: () => readText(receiptFile, 'receipt'),
+          sandbox: auth.sandbox ?? false,
+          ...(antispam === undefined ? {} : { antispam }),
+        }),
+        clientName: auth.clientName ?? 'FHIR Outbox',
+        ...(auth.scope === undefined ? {} : { scope: auth.scope }),
+      })
+    }
+  }
+}
+
+async function secretOf(file: string | undefined, fromEnvironment: string | undefined): Promise<string> {
+  if (file !== undefined) return (await readText(file, 'client secret')).trim()
+  if (fromEnvironment !== undefined) return fromEnvironment
+  throw new AgentError('ERR_BAD_CONFIG', 'There is a client id but no client secret.', {
+    hint: 'Set FHIR_OUTBOX_CLIENT_SECRET, or use --client-secret-file or --key-file.',
+  })
+}
+
+async function readText(path: string, what: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new AgentError('ERR_UNREADABLE_FILE', `The file with the ${what}, ${path}, cannot be read.`, {
+      hint: 'Check the path and the permissions.',
+      cause,
+    })
+  }
+}

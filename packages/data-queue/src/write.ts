@@ -1,0 +1,154 @@
+import { DataQueueError } from './errors.js'
+import { isObject, toJson, type JsonObject } from './json.js'
+import { derivedKey, keyCondition, writeKey } from './key.js'
+import { choosePlan, type KeyMode, type Plan } from './plan.js'
+
+/** One write as it will leave: decided once, at enqueue. */
+export interface Write {
+  readonly method: 'POST' | 'PUT'
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  readonly resourceType: string
+  readonly plan: Plan
+  /** Entries of a transaction: what its answer is checked against. */
+  readonly entries?: number
+}
+
+const typePattern = /^[A-Z][A-Za-z]{0,63}$/
+const idPattern = /^[A-Za-z0-9\-.]{1,64}$/
+
+/**
+ * A bare resource (which is changed): with an `id` it is a PUT, without one a POST. Everything but the key travels as it came.
+ * @throws DataQueueError `ERR_INVALID_RESOURCE`
+ */
+export function resourceWrite(resource: JsonObject, key: string, keyMode: KeyMode): Write {
+  const resourceType = typeOf(resource)
+  const id = resource['id']
+  if (id !== undefined) return updateWrite(resource, resourceType, id)
+  if (keyMode === 'client-id') {
+    return {
+      method: 'PUT',
+      path: `${resourceType}/${key}`,
+      headers: {},
+      body: toJson({ ...resource, id: key }),
+      resourceType,
+      plan: choosePlan({ interaction: 'create', keyMode }),
+    }
+  }
+  const place = writeKey(resource, key)
+  return {
+    method: 'POST',
+    path: resourceType,
+    headers: { 'If-None-Exist': keyCondition(place, key) },
+    body: toJson(resource),
+    resourceType,
+    plan: choosePlan({ interaction: 'create', keyMode }),
+  }
+}
+
+function updateWrite(resource: JsonObject, resourceType: string, id: unknown): Write {
+  if (typeof id !== 'string' || !idPattern.test(id)) {
+    throw new DataQueueError('ERR_INVALID_RESOURCE', `The id of the ${resourceType} is not a FHIR id.`, {
+      hint: 'An id has 1 to 64 of the characters A-Z, a-z, 0-9, "-" and ".".',
+    })
+  }
+  return {
+    method: 'PUT',
+    path: `${resourceType}/${id}`,
+    headers: {},
+    body: toJson(resource),
+    resourceType,
+    plan: choosePlan({ interaction: 'update', keyMode: 'identifier' }),
+  }
+}
+
+/**
+ * A transaction Bundle, delivered as one request. Every create in it gets a key of its own, so that running
+ * the transaction twice changes nothing; an `ifNoneExist` that is already there is never replaced.
+ * @throws DataQueueError `ERR_INVALID_BUNDLE`
+ */
+export async function transactionWrite(bundle: JsonObject, key: string, keyMode: KeyMode): Promise<Write> {
+  if (bundle['resourceType'] !== 'Bundle' || bundle['type'] !== 'transaction') {
+    throw invalidBundle('The resource is not a Bundle of type transaction.', 'Use create() for other resources.')
+  }
+  const given = bundle['entry']
+  if (!Array.isArray(given) || given.length === 0) {
+    throw invalidBundle('The transaction has no entries.', 'Put at least one entry into Bundle.entry.')
+  }
+  const entry: unknown[] = []
+  for (const [index, one] of given.entries()) {
+    entry.push(await repeatableEntry(one, index, await derivedKey(key, index), keyMode))
+  }
+  return {
+    method: 'POST',
+    path: '',
+    headers: {},
+    body: toJson({ ...bundle, entry }),
+    resourceType: 'Bundle',
+    plan: choosePlan({ interaction: 'transaction', keyMode }),
+    entries: entry.length,
+  }
+}
+
+async function repeatableEntry(
+  entry: unknown,
+  index: number,
+  key: string,
+  keyMode: KeyMode,
+): Promise<unknown> {
+  const request = isObject(entry) ? entry['request'] : undefined
+  if (!isObject(entry) || !isObject(request) || typeof request['url'] !== 'string') {
+    throw invalidBundle(
+      `Entry ${index} of the transaction has no request.`,
+      'Every entry of a transaction needs request.method and request.url.',
+    )
+  }
+  switch (request['method']) {
+    case 'GET':
+    case 'HEAD':
+    case 'PUT':
+    case 'DELETE':
+      return entry
+    case 'POST':
+      break
+    default:
+      throw invalidBundle(
+        `Entry ${index} of the transaction has a method that cannot be repeated safely.`,
+        'Use POST, PUT, DELETE or GET; send a PATCH outside the queue.',
+      )
+  }
+  if (typeof request['ifNoneExist'] === 'string') return entry
+  const resource = entry['resource']
+  if (!isObject(resource)) {
+    throw invalidBundle(`Entry ${index} of the transaction creates nothing: it has no resource.`, 'Add the resource.')
+  }
+  const resourceType = typeOf(resource)
+  if (request['url'] !== resourceType) {
+    throw invalidBundle(
+      `Entry ${index} of the transaction posts a ${resourceType} to another path.`,
+      'The request.url of a create is the resource type; operations cannot be queued.',
+    )
+  }
+  const copy = { ...resource }
+  if (keyMode === 'client-id') {
+    copy['id'] = key
+    return { ...entry, resource: copy, request: { ...request, method: 'PUT', url: `${resourceType}/${key}` } }
+  }
+  const place = writeKey(copy, key)
+  return { ...entry, resource: copy, request: { ...request, ifNoneExist: keyCondition(place, key) } }
+}
+
+function typeOf(resource: JsonObject): string {
+  const type = resource['resourceType']
+  if (typeof type !== 'string' || !typePattern.test(type)) {
+    throw new DataQueueError('ERR_INVALID_RESOURCE', 'The object is no FHIR resource: it has no resourceType.', {
+      hint: 'Pass a FHIR resource in JSON, with its type in "resourceType".',
+    })
+  }
+  return type
+}
+
+function invalidBundle(message: string, hint: string): DataQueueError {
+  return new DataQueueError('ERR_INVALID_BUNDLE', message, { hint })
+}

@@ -1,0 +1,38 @@
+import { cbc } from '@noble/ciphers/aes.js'
+import { webCrypto } from './web-crypto.js'
+
+/** AES-CBC with PKCS#7 padding; 16, 24 or 32 byte keys. */
+export async function aesCbcEncrypt(
+  key: Uint8Array<ArrayBuffer>,
+  iv: Uint8Array<ArrayBuffer>,
+  plaintext: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const platformKey = await importKey(key, 'encrypt')
+  if (platformKey === undefined) return cbc(key, iv).encrypt(plaintext)
+  return new Uint8Array(await webCrypto().subtle.encrypt({ name: 'AES-CBC', iv }, platformKey, plaintext))
+}
+
+/** Rejects when the length or the padding is wrong; the caller must not tell the two apart. */
+export async function aesCbcDecrypt(
+  key: Uint8Array<ArrayBuffer>,
+  iv: Uint8Array<ArrayBuffer>,
+  ciphertext: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const platformKey = await importKey(key, 'decrypt')
+  if (platformKey === undefined) return cbc(key, iv).decrypt(ciphertext)
+  return new Uint8Array(await webCrypto().subtle.decrypt({ name: 'AES-CBC', iv }, platformKey, ciphertext))
+}
+
+/** Undefined where the platform lacks AES-192, which Chromium leaves out on purpose. */
+async function importKey(
+  key: Uint8Array<ArrayBuffer>,
+  usage: 'encrypt' | 'decrypt',
+): Promise<CryptoKey | undefined> {
+  const imported = webCrypto().subtle.importKey('raw', key, 'AES-CBC', false, [usage])
+  if (key.length !== 24) return imported
+  try {
+    return await imported
+  } catch {
+    return undefined
+  }
+}

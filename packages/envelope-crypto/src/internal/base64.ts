@@ -1,0 +1,75 @@
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const codes = Uint8Array.from(alphabet, (character) => character.charCodeAt(0))
+const padding = 61 // '='
+const skip = 64
+const invalid = 255
+
+const values = new Uint8Array(128).fill(invalid)
+for (const [value, code] of codes.entries()) values[code] = value
+for (const whitespace of [9, 10, 12, 13, 32]) values[whitespace] = skip
+
+/** Standard Base64 with padding and without line breaks. */
+export function encodeBase64(bytes: Uint8Array): string {
+  const text = new Uint8Array(Math.ceil(bytes.length / 3) * 4)
+  let written = 0
+  for (let read = 0; read < bytes.length; read += 3) {
+    const left = bytes.length - read
+    const group =
+      (byteAt(bytes, read) << 16) |
+      (left > 1 ? byteAt(bytes, read + 1) << 8 : 0) |
+      (left > 2 ? byteAt(bytes, read + 2) : 0)
+    text[written++] = byteAt(codes, group >> 18)
+    text[written++] = byteAt(codes, (group >> 12) & 63)
+    text[written++] = left > 1 ? byteAt(codes, (group >> 6) & 63) : padding
+    text[written++] = left > 2 ? byteAt(codes, group & 63) : padding
+  }
+  return new TextDecoder().decode(text)
+}
+
+/**
+ * Decodes standard Base64 as leniently as the receivers of the C3-PRO envelope do: white space anywhere, padding
+ * optional. Undefined when the text is anything else, so that the caller names the error.
+ */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  // Written for large messages: one pass, one allocation; atob would go through a string of the same size.
+  const bytes = new Uint8Array(Math.ceil(text.length / 4) * 3)
+  let written = 0
+  let group = 0
+  let digits = 0
+  let index = 0
+  for (; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code === padding) break
+    const value = code < 128 ? byteAt(values, code) : invalid
+    if (value === skip) continue
+    if (value === invalid) return undefined
+    group = (group << 6) | value
+    if (++digits % 4 !== 0) continue
+    bytes[written++] = group >> 16
+    bytes[written++] = (group >> 8) & 255
+    bytes[written++] = group & 255
+    group = 0
+  }
+  const rest = digits % 4
+  if (rest === 1 || !isPaddingFor(rest, text, index)) return undefined
+  if (rest === 2) bytes[written++] = group >> 4
+  if (rest === 3) {
+    bytes[written++] = group >> 10
+    bytes[written++] = (group >> 2) & 255
+  }
+  return bytes.slice(0, written)
+}
+
+function isPaddingFor(digitsInLastGroup: number, text: string, from: number): boolean {
+  let found = 0
+  for (let index = from; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code === padding) found++
+    else if (code >= 128 || byteAt(values, code) !== skip) return false
+  }
+  return found === 0 || (digitsInLastGroup > 1 && found === 4 - digitsInLastGroup)
+}
+
+function byteAt(bytes: Uint8Array, index: number): number {
+  return bytes[index] ?? 0
+}

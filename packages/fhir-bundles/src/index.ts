@@ -1,0 +1,56 @@
+export { decimal, type Decimal, decimalText, isDecimal } from './decimal.js'
+export { stringifyExact, toPlainJson } from './stringify-exact.js'
+export { BundleError, type BundleErrorCode, isBundleError } from './errors.js'
+export { parseReading } from './parse-reading.js'
+export type {
+  BitsMeasurement,
+  CompoundMeasurement,
+  DeviceIdentity,
+  GatewayIdentity,
+  MeasuredValue,
+  Measurement,
+  MeasurementStatus,
+  MeasurementType,
+  NumericMeasurement,
+  PatientIdentity,
+  Reading,
+  ReadingTime,
+  SpecialValue,
+  TimeSync,
+  TransportAddress,
+  Versions,
+} from './reading.js'
+export {
+  deviceBundle,
+  type DeviceBundleOptions,
+  type DeviceBundleResult,
+  type KnownReferences,
+  type SkippedReading,
+} from './device-bundle.js'
+export { knownFromResponse } from './known-from-response.js'
+export {
+  packTransaction,
+  type PackOptions,
+  type TransactionLimits,
+  type TransactionPart,
+} from './pack-transaction.js'
+export { bisectBundle } from './bisect-bundle.js'
+export { type EntryResult, unpackResponse, type UnpackedResponse } from './unpack-response.js'
+export type {
+  CodeableConcept,
+  Coding,
+  DeviceBundleEntry,
+  DeviceBundleResource,
+  DeviceResource,
+  Extension,
+  Identifier,
+  Meta,
+  ObservationComponent,
+  ObservationResource,
+  PatientResource,
+  Period,
+  Quantity,
+  Reference,
+  TransactionBundle,
+  TransactionEntry,
+} from './resources.js'

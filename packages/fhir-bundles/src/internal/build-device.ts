@@ -1,0 +1,95 @@
+import type { DeviceIdentity, GatewayIdentity, TimeSync, Versions } from '../reading.js'
+import type { CodeableConcept, DeviceResource, PatientResource } from '../resources.js'
+import { compact, keysOf } from './check.js'
+import { MDC, phdProfile, SPECIALIZATIONS, TIME_SYNC_METHODS, VERSION_KINDS } from './codes.js'
+import { deviceIdentifiers, type IdentifiedPatient, patientIdentifier } from './identity.js'
+
+/** A concept coded in the IEEE nomenclature. */
+export function mdcConcept(code: number, display?: string, text?: string): CodeableConcept {
+  return compact({ coding: [compact({ system: MDC, code: String(code), display })], text })
+}
+
+// The guide demands both, a plain Bluetooth device reports neither: these defaults are ours.
+const DEFAULT_SPECIALIZATION_VERSION = '1'
+const DEFAULT_VERSIONS: Versions = { firmware: 'unknown' }
+const GATEWAY_SPECIALIZATION = { code: 528457, version: '2' }
+
+export function buildDevice(
+  device: DeviceIdentity & { readonly specializations: readonly { code: number; version?: string }[] },
+): DeviceResource {
+  return {
+    resourceType: 'Device',
+    meta: { profile: [phdProfile('PhdDevice')] },
+    identifier: deviceIdentifiers(device),
+    ...compact({
+      manufacturer: device.manufacturer,
+      serialNumber: device.serialNumber,
+      modelNumber: device.model,
+    }),
+    type: mdcConcept(65573, 'MDC_MOC_VMS_MDS_SIMP', 'Personal health device'),
+    specialization: device.specializations.map(specialization),
+    version: versionList(device.versions) ?? versionList(DEFAULT_VERSIONS) ?? [],
+    ...(device.timeSync === undefined ? {} : { property: [timeSyncProperty(device.timeSync)] }),
+  }
+}
+
+export function buildGateway(gateway: GatewayIdentity): DeviceResource {
+  return {
+    resourceType: 'Device',
+    meta: { profile: [phdProfile('PhgDevice')] },
+    identifier: deviceIdentifiers(gateway),
+    ...compact({
+      manufacturer: gateway.manufacturer,
+      serialNumber: gateway.serialNumber,
+      modelNumber: gateway.model,
+    }),
+    type: mdcConcept(531981, 'MDC_MOC_VMS_MDS_AHD', 'Personal health gateway'),
+    specialization: [specialization(GATEWAY_SPECIALIZATION)],
+    ...compact({ version: versionList(gateway.versions) }),
+    property: [timeSyncProperty(gateway.timeSync ?? 'none')],
+  }
+}
+
+export function buildPatient(patient: IdentifiedPatient): PatientResource {
+  return compact({
+    resourceType: 'Patient' as const,
+    meta: { profile: [phdProfile('PhdPatient')] },
+    identifier: [patientIdentifier(patient)],
+    name: patient.name === undefined ? undefined : [patient.name],
+  })
+}
+
+function specialization(item: { code: number; version?: string }): {
+  systemType: CodeableConcept
+  version: string
+} {
+  const known = SPECIALIZATIONS[item.code]
+  return {
+    systemType: mdcConcept(item.code, known?.display, known?.text),
+    version: item.version ?? DEFAULT_SPECIALIZATION_VERSION,
+  }
+}
+
+function versionList(versions: Versions | undefined): DeviceResource['version'] {
+  const list = keysOf(VERSION_KINDS).flatMap((kind) => {
+    const value = versions?.[kind]
+    const { code, display, text } = VERSION_KINDS[kind]
+    return value === undefined ? [] : [{ type: mdcConcept(code, display, text), value }]
+  })
+  return list.length === 0 ? undefined : list
+}
+
+function timeSyncProperty(method: TimeSync): {
+  type: CodeableConcept
+  valueCode: readonly CodeableConcept[]
+} {
+  return {
+    type: mdcConcept(68220, 'MDC_TIME_SYNC_PROTOCOL', 'Time synchronisation'),
+    valueCode: [timeSyncConcept(method)],
+  }
+}
+
+export function timeSyncConcept(method: TimeSync): CodeableConcept {
+  const { code, display, text } = TIME_SYNC_METHODS[method]
+  return mdcConcept(code, display, text)
+}

@@ -1,0 +1,86 @@
+import { isBelow, type BaseUrl } from './base-url.js'
+import { FhirError } from './errors.js'
+import type { BundleLink } from './resources.js'
+
+/** What a page says about itself and its neighbours. */
+export interface LinkContext {
+  readonly base: BaseUrl
+  /** The URL the page was asked from. */
+  readonly pageUrl: URL
+  /** The type searched for; where it stands in a foreign URL shows where the server thinks its base is. */
+  readonly type: string
+  /** Path of the base as the server knows it, when an earlier page has shown it. */
+  readonly serverBase: string | undefined
+  /** `false`: links that do not lie below the base are refused instead of rewritten. */
+  readonly rebase: boolean
+}
+
+/** The URL of a relation, e.g. `next`; `undefined` when the page has no such link. */
+export function linkUrl(links: readonly BundleLink[] | undefined, relation: string): string | undefined {
+  if (!Array.isArray(links)) return undefined
+  const found: unknown = links.find((link: BundleLink | null) => link?.relation === relation)?.url
+  return typeof found === 'string' && found !== '' ? found : undefined
+}
+
+/**
+ * Where to ask for a linked page: always the configured server. Servers behind proxies print the host they know,
+ * so another origin or path prefix is replaced by the base and the rest of the path is kept. Throws
+ * `ERR_BAD_LINK` when nothing of the link can be recognised.
+ */
+export function followableUrl(context: LinkContext, link: string): URL {
+  const { base, pageUrl, rebase } = context
+  const url = URL.canParse(link, pageUrl) ? new URL(link, pageUrl) : undefined
+  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) throw badLink(pageUrl)
+  url.hash = ''
+  url.username = ''
+  url.password = ''
+  if (isBelow(base, url)) return url
+  if (!rebase) throw badLink(pageUrl)
+  const tail = tailOf(context, url)
+  if (tail !== undefined) return new URL(base.href + tail + url.search)
+  // On our own origin the token is at home; some gateways page outside the FHIR base.
+  if (url.origin === base.origin) return url
+  throw badLink(pageUrl)
+}
+
+/**
+ * The path of the base as the server knows it, from the `self` link of a page: HAPI pages at its base itself
+ * (`?_getpages=`), and only the first page says how long that base is.
+ */
+export function serverBaseOf(
+  links: readonly BundleLink[] | undefined,
+  pageUrl: URL,
+  type: string,
+): string | undefined {
+  const self = linkUrl(links, 'self')
+  if (self === undefined || !URL.canParse(self, pageUrl)) return undefined
+  const path = new URL(self, pageUrl).pathname
+  const tail = afterType(path, type)
+  return tail === undefined ? undefined : path.slice(0, -tail.length)
+}
+
+/** The part of a foreign path that comes after what that server takes for its base. */
+function tailOf(context: LinkContext, url: URL): string | undefined {
+  const { base, serverBase, type } = context
+  const own = afterType(url.pathname, type)
+  if (own !== undefined) return own
+  for (const prefix of [serverBase, base.path]) {
+    if (prefix === undefined || prefix === '') continue
+    if (url.pathname === prefix || url.pathname === `${prefix}/`) return ''
+    if (url.pathname.startsWith(`${prefix}/`)) return url.pathname.slice(prefix.length)
+  }
+  return serverBase === '' ? url.pathname : undefined
+}
+
+function afterType(path: string, type: string): string | undefined {
+  const at = `${path}/`.lastIndexOf(`/${type}/`)
+  return at === -1 ? undefined : path.slice(at)
+}
+
+export function badLink(pageUrl: URL): FhirError {
+  return new FhirError('ERR_BAD_LINK', `A page of ${pageUrl.pathname} has a link that cannot be followed.`, {
+    method: 'GET',
+    path: pageUrl.pathname,
+    sent: 'no',
+  })
+}

@@ -1,0 +1,78 @@
+import { toBase64, toBase64Url, utf8 } from '../bytes.js'
+import type { JsonObject } from '../json.js'
+import type { SeededRandom } from '../random.js'
+
+/** A client the mock knows. Secrets stand here in clear: it is a test server. */
+export interface MockClient {
+  readonly clientId: string
+  /** `smart` clients use `/auth/token`, `c3pro` clients use `/c3pro/oauth`. */
+  readonly kind: 'smart' | 'c3pro'
+  readonly secret?: string
+  readonly jwks?: { readonly keys: readonly JsonObject[] }
+  /** Scopes the client may have, separated by spaces. */
+  readonly scope: string
+  readonly tokenEndpointAuthMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt'
+  /** Bearer token of the RFC 7592 management endpoint, for clients that registered themselves. */
+  readonly registrationToken?: string
+  /** Further registered metadata, given back by the management endpoint. */
+  readonly metadata?: JsonObject
+}
+
+export interface MockToken {
+  readonly token: string
+  readonly clientId: string
+  readonly kind: 'smart' | 'c3pro'
+  readonly scope: string
+  /** Milliseconds since 1970 by the mock's clock. */
+  readonly expiresAt: number
+}
+
+/** Who may enter: clients, the tokens issued to them, and the assertions already used. */
+export interface Credentials {
+  readonly clients: Map<string, MockClient>
+  readonly tokens: Map<string, MockToken>
+  /** `client id, space, jti` → expiry in milliseconds. */
+  readonly usedAssertions: Map<string, number>
+  issue(client: MockClient, scope: string, seconds: number): MockToken
+  /** The living token of an `Authorization` header. */
+  fromHeader(authorization: string | null): MockToken | undefined
+  newSecret(): string
+  newOpaque(): string
+}
+
+export function createCredentials(random: SeededRandom, clock: () => number): Credentials {
+  const tokens = new Map<string, MockToken>()
+  const newOpaque = (): string => toBase64Url(random.bytes(32))
+  return {
+    clients: new Map(),
+    tokens,
+    usedAssertions: new Map(),
+    issue: (client, scope, seconds) => {
+      const token: MockToken = {
+        token: newOpaque(),
+        clientId: client.clientId,
+        kind: client.kind,
+        scope,
+        expiresAt: clock() + seconds * 1000,
+      }
+      tokens.set(token.token, token)
+      return token
+    },
+    fromHeader: (authorization) => {
+      const match = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization ?? '')
+      const token = tokens.get(match?.[1] ?? '')
+      return token !== undefined && token.expiresAt > clock() ? token : undefined
+    },
+    // 88 characters that end in `==`: a secret that must be form-encoded inside Basic.
+    newSecret: () => toBase64(random.bytes(64)),
+    newOpaque,
+  }
+}
+
+/** Compares without an early exit; length may show. */
+export function sameText(a: string, b: string): boolean {
+  const [left, right] = [utf8(a), utf8(b)]
+  let difference = left.length ^ right.length
+  for (const [index, byte] of left.entries()) difference |= byte ^ (right[index] ?? 0)
+  return difference === 0
+}

@@ -1,0 +1,331 @@
+import type { QueueStorage } from '../storage-port.js'
+import { equal, ok, present, rejects } from './assert.js'
+import { add, addOne, deliver, draft, lease, nothing, sequences, stateOf, text, ttl } from './bench.js'
+import type { Bench, DefineTest } from './types.js'
+
+const note = text('decided')
+
+export function lifecycleTests(test: DefineTest): void {
+  test('says what it supports', async ({ storage }) => {
+    const { durability, appenders, drainers, evictable } = storage.supports
+    ok(['power-loss', 'process-crash', 'memory'].includes(durability), 'durability')
+    ok(['one', 'many'].includes(appenders) && ['one', 'many'].includes(drainers), 'appenders and drainers')
+    equal(typeof evictable, 'boolean', 'evictable')
+  })
+
+  test('after close everything is refused, and a second close is harmless', async ({ storage }) => {
+    const sequence = await addOne(storage)
+    const taken = await lease(storage)
+    await storage.close()
+    await storage.close()
+    const request = { limit: 1, maxBytes: 1, ttlMs: 1, closedGates: [] }
+    const calls: Record<string, () => Promise<unknown>> = {
+      append: () => storage.append([draft()]),
+      lease: () => storage.lease(request),
+      mark: () => storage.mark(taken, [{ sequence, group: 'g' }]),
+      renew: () => storage.renew(taken, 1),
+      settle: () => deliver(storage, taken),
+      read: () => storage.read(sequence),
+      list: () => storage.list({ limit: 1 }),
+      decide: () => storage.decide(sequence, { kind: 'withdraw', note }),
+      'notes.get': () => storage.notes.get('n'),
+      'notes.put': () => storage.notes.put('n', text('x'), 0),
+      stats: () => storage.stats(),
+      sync: () => storage.sync(),
+    }
+    for (const [what, call] of Object.entries(calls)) await rejects(call(), 'ERR_STORAGE_CLOSED', what)
+  })
+
+  test('close waits for appends that were called before it', async (bench) => {
+    const { storage, contract } = bench
+    if (contract.reopen === undefined) return
+    const appending = storage.append([draft({ payload: text('last words') })])
+    await storage.close()
+    const { sequence } = present((await appending)[0], 'answer')
+    const again = bench.adopt(await contract.reopen(bench.raw(storage)))
+    equal(present(await again.read(sequence), 'entry').payload, text('last words'), 'payload')
+  })
+
+  test('reopened, everything is as it was', async (bench) => {
+    const { storage, contract } = bench
+    if (contract.reopen === undefined) {
+      equal(storage.supports.durability, 'memory', 'a durable adapter must give the hook `reopen`')
+      return
+    }
+    const history = await makeHistory(storage)
+    await storage.close()
+    const again = bench.adopt(await contract.reopen(bench.raw(storage)))
+    await checkHistory(again, history)
+  })
+}
+
+interface History {
+  readonly before: Awaited<ReturnType<QueueStorage['list']>>
+  readonly noteVersion: number
+  readonly sequences: readonly number[]
+}
+
+/** One entry in each state, and everything else that must survive. */
+async function makeHistory(storage: QueueStorage): Promise<History> {
+  const hash = new Uint8Array(32).fill(3)
+  const payload = text('content')
+  const [delivered, next] = await add(storage, { lane: 'a', payload, key: 'once' }, { lane: 'a', payload })
+  ok(delivered !== undefined && next !== undefined, 'sequences')
+  await storage.settle(await lease(storage, { limit: 1 }), [
+    { sequence: delivered, outcome: 'delivered', note: text('receipt'), receiptHash: hash },
+  ])
+  const [dead, discarded, assumed] = await add(storage, { lane: 'b' }, { lane: 'b' }, { lane: 'b' })
+  const held = await addOne(storage, { lane: 'c', after: [dead ?? 0], payload })
+  const parked = await lease(storage, { onlyGate: 'gate', limit: 100 })
+  equal(parked.lane, 'b', 'the lane never leased goes first')
+  await storage.settle(
+    parked,
+    sequences(parked).map((sequence) => ({ sequence, outcome: 'parked', note: text('gone') })),
+  )
+  await storage.decide(discarded ?? 0, { kind: 'discard', note })
+  await storage.decide(assumed ?? 0, { kind: 'assume-delivered', note })
+  const retried = await lease(storage)
+  equal(sequences(retried), [next], 'the rest of lane a')
+  await storage.settle(retried, [
+    { sequence: next, outcome: 'waiting', delayMs: 0, spent: true, note: text('503') },
+  ])
+  const marked = await addOne(storage, { lane: 'd', gate: 'other', payload })
+  const open = await lease(storage, { onlyGate: 'other' })
+  await storage.mark(open, [{ sequence: marked, group: 'g', info: text('info') }])
+  const noteVersion = await storage.notes.put('evidence', text('known'), 0)
+  return {
+    before: await storage.list({ limit: 100 }),
+    noteVersion,
+    sequences: [delivered, next, dead ?? 0, discarded ?? 0, assumed ?? 0, held, marked],
+  }
+}
+
+async function checkHistory(storage: QueueStorage, history: History): Promise<void> {
+  const [delivered = 0, next = 0, dead = 0, , , held = 0, marked = 0] = history.sequences
+  const after = await storage.list({ limit: 100 })
+  equal(after.length, history.before.length, 'entries')
+  for (const [at, was] of history.before.entries()) {
+    const { ageMs: _age, leased: _leased, dueInMs: _due, ...rest } = present(after[at], 'entry')
+    const { ageMs: _wasAge, leased: _wasLeased, dueInMs: _wasDue, ...expected } = was
+    // The open mark is the one thing that must change: nobody knows what became of that request.
+    equal(
+      rest,
+      was.sequence === marked ? { ...expected, state: 'unknown' } : expected,
+      `entry ${was.sequence}`,
+    )
+  }
+  const stats = await storage.stats()
+  equal(
+    [
+      stats.accepted,
+      stats.waiting,
+      stats.unknown,
+      stats.delivered,
+      stats.dead,
+      stats.discarded,
+      stats.leased,
+    ],
+    [7, 3, 1, 2, 1, 1, 0],
+    'stats',
+  )
+  equal(present(await storage.read(held), 'entry').heldBy, dead, 'heldBy')
+  equal(
+    (await storage.notes.get('evidence')) ?? {},
+    { bytes: text('known'), version: history.noteVersion },
+    'note',
+  )
+  equal(
+    await storage.append([draft({ key: 'once', once: true })]),
+    [{ sequence: delivered, duplicate: true }],
+    'once',
+  )
+  const fresh = await addOne(storage, { lane: 'z' })
+  ok(
+    history.sequences.every((sequence) => sequence < fresh),
+    'sequences go on',
+  )
+  const seen = new Map<number, { state: string; hash: Uint8Array | undefined; mark: string | undefined }>()
+  for (let turn = 0; turn < 3; turn++) {
+    const taken = await lease(storage)
+    for (const entry of taken.entries) {
+      const payload = entry.sequence === fresh ? entry.payload : text('content')
+      equal(entry.payload, payload, 'payload')
+      seen.set(entry.sequence, { state: entry.state, hash: taken.lastReceiptHash, mark: entry.mark?.group })
+    }
+  }
+  await nothing(storage)
+  equal(
+    seen.get(next),
+    { state: 'waiting', hash: new Uint8Array(32).fill(3), mark: undefined },
+    'the retried one',
+  )
+  equal(seen.get(marked), { state: 'unknown', hash: undefined, mark: 'g' }, 'the marked one')
+}
+
+export function crashTests(test: DefineTest): void {
+  for (const level of ['process', 'power'] as const) {
+    const crashed = async (
+      bench: Bench,
+    ): Promise<((storage: QueueStorage) => Promise<QueueStorage>) | undefined> => {
+      const { durability } = bench.storage.supports
+      if (durability === 'memory' || (level === 'power' && durability !== 'power-loss')) return undefined
+      const { crash } = bench.contract
+      ok(crash !== undefined, `durability ${durability} is claimed: the hook \`crash\` is needed`)
+      return async (storage) => bench.adopt(await crash(bench.raw(storage), level))
+    }
+
+    test(`${level} crash: what append accepted is there`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const [first] = await add(bench.storage, { payload: text('one') }, { payload: text('two') })
+      await Promise.all([addOne(bench.storage, { lane: 'b' }), addOne(bench.storage, { lane: 'c' })])
+      const storage = await crash(bench.storage)
+      equal((await storage.stats()).waiting, 4, 'waiting')
+      const taken = await lease(storage)
+      equal(sequences(taken)[0], first, 'order')
+      equal(
+        taken.entries.map(({ payload }) => payload),
+        [text('one'), text('two')],
+        'payloads',
+      )
+      ok((await addOne(storage)) > 4, 'sequences are not used again')
+    })
+
+    test(`${level} crash: what was marked is unknown, what was not is waiting`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const [marked, unmarked] = await add(bench.storage, {}, {})
+      ok(marked !== undefined && unmarked !== undefined, 'sequences')
+      const taken = await lease(bench.storage)
+      await bench.storage.mark(taken, [{ sequence: marked, group: 'g' }])
+      const storage = await crash(bench.storage)
+      equal(
+        [await stateOf(storage, marked), await stateOf(storage, unmarked)],
+        ['unknown', 'waiting'],
+        'states',
+      )
+      await rejects(deliver(storage, taken), 'ERR_LEASE_LOST', 'the old lease')
+      const again = await lease(storage)
+      equal([sequences(again), again.entries[0]?.mark?.group], [[marked], 'g'], 'at once leasable')
+    })
+
+    test(`${level} crash: a settlement lost with it leaves an unknown entry, never a lost one`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const sequence = await addOne(bench.storage)
+      const taken = await lease(bench.storage)
+      await bench.storage.mark(taken, [{ sequence, group: 'g' }])
+      await deliver(bench.storage, taken)
+      const storage = await crash(bench.storage)
+      const state = await stateOf(storage, sequence)
+      ok(state === 'delivered' || state === 'unknown', `delivered or unknown, got ${state}`)
+    })
+
+    test(`${level} crash: sync makes settlements durable`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const [a, b] = await add(bench.storage, {}, {})
+      ok(a !== undefined && b !== undefined, 'sequences')
+      const taken = await lease(bench.storage)
+      await bench.storage.settle(taken, [
+        { sequence: a, outcome: 'delivered', note: text('receipt'), receiptHash: new Uint8Array(32).fill(1) },
+        { sequence: b, outcome: 'rejected', note: text('no') },
+      ])
+      await bench.storage.sync()
+      const storage = await crash(bench.storage)
+      equal([await stateOf(storage, a), await stateOf(storage, b)], ['delivered', 'dead'], 'states')
+      equal(present(await storage.read(a), 'entry').note, text('receipt'), 'receipt')
+      await addOne(storage)
+      equal((await lease(storage)).lastReceiptHash, new Uint8Array(32).fill(1), 'receipt chain')
+    })
+
+    test(`${level} crash: the next mark of a lane makes its settlements durable`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const [a, b] = await add(bench.storage, {}, {})
+      ok(a !== undefined && b !== undefined, 'sequences')
+      await deliver(bench.storage, await lease(bench.storage, { limit: 1 }))
+      await bench.storage.mark(await lease(bench.storage), [{ sequence: b, group: 'g' }])
+      const storage = await crash(bench.storage)
+      equal([await stateOf(storage, a), await stateOf(storage, b)], ['delivered', 'unknown'], 'states')
+    })
+
+    test(`${level} crash: decisions and notes are there`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const sequence = await addOne(bench.storage)
+      await bench.storage.decide(sequence, { kind: 'withdraw', note })
+      const version = await bench.storage.notes.put('n', text('x'), 0)
+      const storage = await crash(bench.storage)
+      equal(await stateOf(storage, sequence), 'discarded', 'state')
+      equal((await storage.notes.get('n')) ?? {}, { bytes: text('x'), version }, 'note')
+    })
+
+    test(`${level} crash: again and again`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      let { storage } = bench
+      const all: number[] = []
+      for (let round = 0; round < 5; round++) {
+        all.push(...(await add(storage, {}, {})))
+        await deliver(storage, await lease(storage, { limit: 1 }))
+        await storage.sync()
+        storage = await crash(storage)
+        const stats = await storage.stats()
+        equal([stats.accepted, stats.delivered], [2 * (round + 1), round + 1], 'stats')
+      }
+      equal(sequences(await lease(storage)), all.slice(5), 'the rest, in order')
+      await bench.elapse(ttl + 1)
+    })
+  }
+}
+
+export function manyTests(test: DefineTest): void {
+  const other = async (bench: Bench, who: 'appenders' | 'drainers'): Promise<QueueStorage | undefined> => {
+    if (bench.storage.supports[who] === 'one') return undefined
+    const { second } = bench.contract
+    ok(second !== undefined, `${who} are many: the hook \`second\` is needed`)
+    return bench.adopt(await second(bench.raw(bench.storage)))
+  }
+
+  test('two handles append at the same time', async (bench) => {
+    const second = await other(bench, 'appenders')
+    if (second === undefined) return
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, at) => (at % 2 === 0 ? bench.storage : second).append([draft()])),
+    )
+    const all = answers.flat().map(({ sequence }) => sequence)
+    equal(new Set(all).size, 40, 'different sequences')
+    equal((await bench.storage.stats()).accepted, 40, 'accepted')
+    equal((await second.list({ limit: 100 })).length, 40, 'seen by the other')
+    const same = await Promise.all(
+      [bench.storage, second].map((storage) => storage.append([draft({ key: 'same', once: true })])),
+    )
+    equal(new Set(same.flat().map(({ sequence }) => sequence)).size, 1, 'once holds across handles')
+  })
+
+  test('two handles never share a lane, and fence each other', async (bench) => {
+    const second = await other(bench, 'drainers')
+    if (second === undefined) return
+    const [first, behind] = await add(bench.storage, {}, {})
+    ok(first !== undefined && behind !== undefined, 'sequences')
+    const taken = await lease(bench.storage, { limit: 1 })
+    await nothing(second)
+    await bench.storage.mark(taken, [{ sequence: first, group: 'g' }])
+    await bench.elapse(ttl + 1)
+    const stolen = await lease(second)
+    equal([sequences(stolen), stolen.entries[0]?.state], [[first], 'unknown'], 'taken over')
+    await rejects(deliver(bench.storage, taken), 'ERR_LEASE_LOST', 'the late answer')
+    await deliver(second, stolen)
+    equal(sequences(await lease(bench.storage)), [behind], 'the lane goes on')
+    await nothing(second)
+  })
+
+  test('one handle may close while the other goes on', async (bench) => {
+    const second = await other(bench, 'drainers')
+    if (second === undefined) return
+    const sequence = await addOne(bench.storage)
+    await bench.storage.close()
+    equal(sequences(await lease(second)), [sequence], 'lease')
+  })
+}

@@ -1,0 +1,1 @@
+export { fileCredentialStore } from './file-credential-store.js'

@@ -1,0 +1,149 @@
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const UTF16 = 0x8000_0000
+
+/** A growing buffer that is reused from group to group. Little endian. */
+export interface ByteWriter {
+  readonly length: number
+  /** The bytes so far; valid until the next call. */
+  view(): Uint8Array
+  clear(): void
+  u8(value: number): void
+  u16(value: number): void
+  u32(value: number): void
+  /** A safe integer of at least 0, in eight bytes. */
+  u64(value: number): void
+  f64(value: number): void
+  raw(bytes: Uint8Array): void
+  /** Length and bytes. */
+  block(bytes: Uint8Array): void
+  /** Length and characters; every JavaScript string survives, lone surrogates included. */
+  text(value: string): void
+  setU32(at: number, value: number): void
+}
+
+// A buffer that once held a large group is not kept for ever.
+const KEEP = 4 * 1024 * 1024
+
+export function byteWriter(initial = 4096): ByteWriter {
+  let bytes = new Uint8Array(initial)
+  let data = new DataView(bytes.buffer)
+  let length = 0
+
+  function room(count: number): number {
+    const at = length
+    length += count
+    if (length > bytes.length) {
+      const grown = new Uint8Array(Math.max(length, bytes.length * 2))
+      grown.set(bytes.subarray(0, at))
+      bytes = grown
+      data = new DataView(bytes.buffer)
+    }
+    return at
+  }
+
+  const writer: ByteWriter = {
+    get length() {
+      return length
+    },
+    view: () => bytes.subarray(0, length),
+    clear: () => {
+      length = 0
+      if (bytes.length <= KEEP) return
+      bytes = new Uint8Array(initial)
+      data = new DataView(bytes.buffer)
+    },
+    u8: (value) => data.setUint8(room(1), value),
+    u16: (value) => data.setUint16(room(2), value, true),
+    u32: (value) => data.setUint32(room(4), value, true),
+    u64: (value) => {
+      const at = room(8)
+      data.setUint32(at, value >>> 0, true)
+      data.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
+    },
+    f64: (value) => data.setFloat64(room(8), value, true),
+    raw: (source) => {
+      const at = room(source.length)
+      bytes.set(source, at)
+    },
+    block: (source) => {
+      writer.u32(source.length)
+      writer.raw(source)
+    },
+    text: (value) => {
+      // UTF-8 has no place for a lone surrogate; such a string is kept as UTF-16 units.
+      if (/\p{Surrogate}/u.test(value)) {
+        writer.u32((UTF16 | value.length) >>> 0)
+        for (let index = 0; index < value.length; index++) writer.u16(value.charCodeAt(index))
+        return
+      }
+      const head = room(4)
+      const at = room(value.length * 3)
+      const { written } = encoder.encodeInto(value, bytes.subarray(at))
+      length = at + written
+      data.setUint32(head, written, true)
+    },
+    setU32: (at, value) => data.setUint32(at, value, true),
+  }
+  return writer
+}
+
+/** Thrown when bytes end early or make no sense; turned into a quarantined record by the caller. */
+export class MalformedRecord extends Error {
+  override readonly name = 'MalformedRecord'
+}
+
+/** Reads what `ByteWriter` wrote. Blocks are copies. */
+export interface ByteReader {
+  readonly left: number
+  u8(): number
+  u16(): number
+  u32(): number
+  u64(): number
+  f64(): number
+  raw(count: number): Uint8Array
+  block(): Uint8Array
+  text(): string
+}
+
+export function byteReader(bytes: Uint8Array): ByteReader {
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let position = 0
+
+  function take(count: number): number {
+    const at = position
+    position += count
+    if (position > bytes.length) throw new MalformedRecord('record ends early')
+    return at
+  }
+
+  const reader: ByteReader = {
+    get left() {
+      return bytes.length - position
+    },
+    u8: () => data.getUint8(take(1)),
+    u16: () => data.getUint16(take(2), true),
+    u32: () => data.getUint32(take(4), true),
+    u64: () => {
+      const at = take(8)
+      return data.getUint32(at, true) + data.getUint32(at + 4, true) * 2 ** 32
+    },
+    f64: () => data.getFloat64(take(8), true),
+    raw: (count) => {
+      const at = take(count)
+      return bytes.slice(at, at + count)
+    },
+    block: () => reader.raw(reader.u32()),
+    text: () => {
+      const length = reader.u32()
+      if (length < UTF16) {
+        const at = take(length)
+        return decoder.decode(bytes.subarray(at, at + length))
+      }
+      let value = ''
+      for (let left = length - UTF16; left > 0; left--) value += String.fromCharCode(reader.u16())
+      return value
+    },
+  }
+  return reader
+}

@@ -1,0 +1,143 @@
+import { storageLocked } from '../errors.js'
+import { type FsPort, type ProcessIdentity, systemCode } from '../fs-port.js'
+
+/** The right to write to a directory. `generation` is in every frame. */
+export interface Ownership {
+  readonly generation: number
+  /** Rejects with `ERR_STORAGE_LOCKED` when another process has taken over. */
+  check(): Promise<void>
+  release(): Promise<void>
+}
+
+interface OwnerRecord extends ProcessIdentity {
+  readonly released: boolean
+}
+
+const NAME = /^owner\.(\d+)$/
+
+export function ownerNumber(name: string): number | undefined {
+  const match = NAME.exec(name)
+  return match?.[1] === undefined ? undefined : Number(match[1])
+}
+
+function encode(record: OwnerRecord): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(record)}\n`)
+}
+
+async function readOwner(fs: FsPort, path: string): Promise<OwnerRecord | 'gone' | 'unreadable'> {
+  let text = ''
+  try {
+    const file = await fs.open(path, 'read')
+    try {
+      const bytes = new Uint8Array(4096)
+      text = new TextDecoder().decode(bytes.subarray(0, await file.read(bytes, 0)))
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return 'gone'
+    throw error
+  }
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null) return 'unreadable'
+    const { pid, boot, started, released } = value as Partial<Record<keyof OwnerRecord, unknown>>
+    if (typeof pid !== 'number' || typeof boot !== 'string' || typeof started !== 'string') return 'unreadable'
+    return { pid, boot, started, released: released === true }
+  } catch {
+    return 'unreadable'
+  }
+}
+
+async function isAlive(fs: FsPort, owner: OwnerRecord, self: ProcessIdentity): Promise<boolean> {
+  if (owner.released || owner.boot !== self.boot) return false
+  const started = await fs.processStarted(owner.pid)
+  if (started === undefined) return false
+  // A pid that now belongs to a process with another start time was reused. Where the platform does not
+  // tell, the answer must be the safe one.
+  return started === '' || owner.started === '' || started === owner.started
+}
+
+async function owners(fs: FsPort, directory: string): Promise<number[]> {
+  const numbers: number[] = []
+  for (const name of await fs.readdir(directory)) {
+    const number = ownerNumber(name)
+    if (number !== undefined) numbers.push(number)
+  }
+  return numbers.sort((a, b) => a - b)
+}
+
+async function removeQuietly(fs: FsPort, path: string): Promise<void> {
+  try {
+    await fs.unlink(path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/**
+ * Takes the directory: the highest `owner.<n>` owns it. Rejects with `ERR_STORAGE_LOCKED` while its process
+ * lives. `atLeast`: the number must be higher than this, so that generations never repeat even when the lock
+ * files were removed by hand.
+ */
+export async function takeOwnership(fs: FsPort, directory: string, atLeast: number): Promise<Ownership> {
+  const self = await fs.self()
+  const path = (number: number): string => `${directory}/owner.${number}`
+  for (;;) {
+    const present = await owners(fs, directory)
+    const highest = present.at(-1)
+    if (highest !== undefined) {
+      const owner = await readOwner(fs, path(highest))
+      if (owner === 'gone') continue
+      if (owner !== 'unreadable' && (await isAlive(fs, owner, self))) {
+        throw storageLocked(directory, owner.pid === self.pid ? `this process (pid ${owner.pid})` : `pid ${owner.pid}`)
+      }
+    }
+    const generation = Math.max(highest ?? 0, atLeast) + 1
+    try {
+      await fs.publish(path(generation), encode({ ...self, released: false }))
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') continue
+      throw error
+    }
+    const after = await owners(fs, directory)
+    if (after.at(-1) !== generation) {
+      // Somebody took a higher number while we looked at an older picture.
+      await removeQuietly(fs, path(generation))
+      continue
+    }
+    // The old owner looks for its own file after each write and before it answers: once that is gone, what
+    // it still writes is never acknowledged. So it must go before the log is read.
+    for (const number of after) if (number < generation) await removeQuietly(fs, path(number))
+    await fs.syncDirectory(directory)
+    return ownership(fs, directory, generation, self)
+  }
+}
+
+function ownership(fs: FsPort, directory: string, generation: number, self: ProcessIdentity): Ownership {
+  const own = `${directory}/owner.${generation}`
+  return {
+    generation,
+    check: async () => {
+      if ((await fs.stat(own)) === undefined) throw storageLocked(directory, 'another process that took it over')
+    },
+    release: async () => {
+      // The file stays, marked as released: its number must never be given out again.
+      let file
+      try {
+        file = await fs.open(own, 'write')
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') return
+        throw error
+      }
+      try {
+        const content = encode({ ...self, released: true })
+        await file.write(content, 0)
+        await file.truncate(content.length)
+        await file.datasync()
+      } finally {
+        await file.close()
+      }
+    },
+  }
+}

@@ -1,0 +1,179 @@
+import type { Entry, EntrySummary, IndexedEntry, LeasedEntry } from '@fhir-outbox/queue-core'
+import { storageFailed } from '../errors.js'
+import { systemCode } from '../fs-port.js'
+import { MalformedRecord } from './bytes.js'
+import type { Extra } from './catalog.js'
+import { offsetOf, segmentOf } from './log-writer.js'
+import { quarantine } from './quarantine.js'
+import { type Base, DECIDE, decodeRecord, SETTLE, SNAPSHOT } from './records.js'
+import { baseOf } from './restore.js'
+import { DamagedRecord, type FrameReader } from './segment-files.js'
+import type { Store } from './store.js'
+
+export interface StoredBase {
+  readonly base: Base
+  /** A copy. */
+  readonly payload: Uint8Array
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof DamagedRecord || error instanceof MalformedRecord
+}
+
+/** A record may move to another segment while it is being read: then the index names another place. */
+async function following<T>(
+  store: Store,
+  sequence: number,
+  read: (location: number) => Promise<T>,
+): Promise<T | undefined> {
+  for (;;) {
+    const location = store.catalog.index.entry(sequence, 0)?.location
+    if (location === undefined) return undefined
+    try {
+      return await read(location)
+    } catch (error) {
+      const movedTo = store.catalog.index.entry(sequence, 0)?.location
+      if (movedTo !== location && (isDamage(error) || systemCode(error) === 'ENOENT')) continue
+      if (isDamage(error) || error instanceof Error) throw error
+      throw storageFailed(`reading from ${store.directory} failed`, error)
+    }
+  }
+}
+
+export async function readBaseAt(
+  reader: FrameReader,
+  location: number,
+  span: number,
+  withPayload: boolean,
+): Promise<StoredBase> {
+  const frame = withPayload ? await reader.frame(location, span) : await reader.head(location, span)
+  const base = baseOf(decodeRecord(frame.header.type, frame.meta))
+  if (base === undefined) throw new DamagedRecord('not the record of an entry')
+  return { base, payload: 'data' in frame ? (frame.data as Uint8Array).slice() : new Uint8Array(0) }
+}
+
+/** Reads an entry's record; quarantines it and resolves to `undefined` when it cannot be read any more. */
+export async function readBase(
+  store: Store,
+  reader: FrameReader,
+  sequence: number,
+  span: number,
+  withPayload: boolean,
+): Promise<StoredBase | undefined> {
+  try {
+    return await following(store, sequence, (location) => readBaseAt(reader, location, span, withPayload))
+  } catch (error) {
+    if (!isDamage(error)) throw failedRead(store, error)
+    await quarantine(store, sequence)
+    return undefined
+  }
+}
+
+function failedRead(store: Store, error: unknown): unknown {
+  return systemCode(error) === undefined ? error : storageFailed(`reading from ${store.directory} failed`, error)
+}
+
+/** The last note of an entry, from memory or from wherever its frame is. */
+export async function readNote(
+  store: Store,
+  reader: FrameReader,
+  sequence: number,
+  extra: Extra | undefined,
+): Promise<Uint8Array | undefined> {
+  for (;;) {
+    if (extra?.noteBytes !== undefined) return extra.noteBytes.slice()
+    const at = extra?.noteAt
+    if (at === undefined) return undefined
+    try {
+      const { header, meta } = await reader.head(at, 4096)
+      const record = decodeRecord(header.type, meta)
+      if (record?.type === DECIDE) return record.note
+      if (record?.type === SNAPSHOT) return record.state.note
+      if (record?.type !== SETTLE) return undefined
+      return record.settlements.findLast((settlement) => settlement.sequence === sequence)?.note
+    } catch (error) {
+      if (extra?.noteAt !== at) continue
+      // A note that cannot be read is lost, the entry is not.
+      if (isDamage(error)) return undefined
+      throw failedRead(store, error)
+    }
+  }
+}
+
+function summary(entry: IndexedEntry, base: Base | undefined, note: Uint8Array | undefined): EntrySummary {
+  const { location: _location, troubledForMs: _troubled, mark: _mark, ...rest } = entry
+  return {
+    ...rest,
+    key: base?.key ?? '',
+    header: base?.header ?? new Uint8Array(0),
+    ...(note === undefined ? {} : { note }),
+  }
+}
+
+export async function readSummary(
+  store: Store,
+  reader: FrameReader,
+  sequence: number,
+): Promise<EntrySummary | undefined> {
+  const found = await readBase(store, reader, sequence, 64 * 1024, false)
+  const note = await readNote(store, reader, sequence, store.catalog.extras.get(sequence))
+  const entry = store.catalog.index.entry(sequence, store.clock())
+  return entry === undefined ? undefined : summary(entry, found?.base, note)
+}
+
+export async function readEntry(store: Store, sequence: number): Promise<Entry | undefined> {
+  const { index, extras } = store.catalog
+  const reader = store.files.reader()
+  const before = index.entry(sequence, store.clock())
+  if (before === undefined) return undefined
+  const hasPayload = before.state === 'waiting' || before.state === 'unknown' || before.state === 'dead'
+  const found = await readBase(store, reader, sequence, before.payloadBytes + 4096, hasPayload)
+  const note = await readNote(store, reader, sequence, extras.get(sequence))
+  const entry = index.entry(sequence, store.clock())
+  if (entry === undefined) return undefined
+  const kept = entry.state === 'waiting' || entry.state === 'unknown' || entry.state === 'dead'
+  const payload = hasPayload && kept ? found?.payload : undefined
+  return { ...summary(entry, found?.base, note), ...(payload === undefined ? {} : { payload }) }
+}
+
+/** Bytes that cover a run of neighbouring records, or one record when they are scattered. */
+function spanOf(entries: readonly IndexedEntry[]): number {
+  const [first] = entries
+  const last = entries.at(-1)
+  if (first === undefined || last === undefined) return 0
+  const payloads = entries.reduce((sum, entry) => sum + entry.payloadBytes, 0)
+  const distance = offsetOf(last.location) - offsetOf(first.location) + last.payloadBytes + 4096
+  const isRun = segmentOf(first.location) === segmentOf(last.location) && distance >= 0
+  const isDense = distance <= 2 * payloads + entries.length * 1024 + 4096
+  return isRun && isDense ? distance : first.payloadBytes + 4096
+}
+
+/** Reads what a lease hands out. Entries that cannot be read are quarantined and left out. */
+export async function readLeased(store: Store, sequences: readonly number[]): Promise<LeasedEntry[]> {
+  const now = store.clock()
+  const { index, extras } = store.catalog
+  const entries = sequences.map((sequence) => index.entry(sequence, now)).filter((entry) => entry !== undefined)
+  const span = spanOf(entries)
+  const reader = store.files.reader()
+  const noteReader = store.files.reader()
+  const leased: LeasedEntry[] = []
+  for (const entry of entries) {
+    const { sequence, attempts, ageMs, troubledForMs, mark } = entry
+    const found = await readBase(store, reader, sequence, span, true)
+    if (found === undefined) continue
+    const note = await readNote(store, noteReader, sequence, extras.get(sequence))
+    leased.push({
+      sequence,
+      key: found.base.key,
+      header: found.base.header,
+      payload: found.payload,
+      state: entry.state === 'unknown' ? 'unknown' : 'waiting',
+      attempts,
+      ageMs,
+      ...(troubledForMs === undefined ? {} : { troubledForMs }),
+      ...(entry.state === 'unknown' && mark !== undefined ? { mark } : {}),
+      ...(note === undefined ? {} : { note }),
+    })
+  }
+  return leased
+}

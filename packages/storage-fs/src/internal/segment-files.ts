@@ -1,0 +1,156 @@
+import { type FsFile, type FsPort, systemCode } from '../fs-port.js'
+import { crc32c } from './crc32c.js'
+import { decodeFrameHeader, FRAME_HEADER_BYTES, type FrameHeader, frameLength, segmentName } from './frame.js'
+import { offsetOf, segmentOf } from './log-writer.js'
+
+/** Thrown when a record's bytes are not what was written. */
+export class DamagedRecord extends Error {
+  override readonly name = 'DamagedRecord'
+}
+
+export interface StoredFrame {
+  readonly header: FrameHeader
+  readonly meta: Uint8Array
+  /** A view into a buffer; copy it before it is given away. */
+  readonly data: Uint8Array
+}
+
+/** Open segments for reading, and what is known about them. */
+export interface SegmentFiles {
+  /** Seeds of the checksums and readable length, by segment. */
+  set(segment: number, info: { readonly seed: number; readonly end: () => number }): void
+  forget(segment: number): Promise<void>
+  /** A reader with a window of its own, for one run of neighbouring records. */
+  reader(): FrameReader
+  close(): Promise<void>
+}
+
+export interface FrameReader {
+  /**
+   * Reads the frame at a location and verifies it. `span`: bytes to read at once when the location is not in
+   * the window yet. Rejects with `DamagedRecord`, or with the error of the file system.
+   */
+  frame(location: number, span: number): Promise<StoredFrame>
+  /** The same without the data, which is neither read nor verified. */
+  head(location: number, span: number): Promise<Omit<StoredFrame, 'data'>>
+}
+
+const MAX_OPEN = 16
+
+export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
+  const known = new Map<number, { readonly seed: number; readonly end: () => number }>()
+  // In order of use, the least recent first.
+  const open = new Map<number, Promise<FsFile>>()
+
+  async function handle(segment: number): Promise<FsFile> {
+    let file = open.get(segment)
+    open.delete(segment)
+    if (file === undefined) {
+      file = fs.open(`${directory}/${segmentName(segment)}`, 'read')
+      const opening = file
+      opening.catch(() => {
+        if (open.get(segment) === opening) open.delete(segment)
+      })
+    }
+    open.set(segment, file)
+    if (open.size > MAX_OPEN) {
+      const [oldest] = open.keys()
+      if (oldest !== undefined) await drop(oldest)
+    }
+    return await file
+  }
+
+  async function drop(segment: number): Promise<void> {
+    const file = open.get(segment)
+    open.delete(segment)
+    // A read that is under way fails with EBADF and is repeated: see `frame`.
+    await (await file?.catch(() => undefined))?.close().catch(() => undefined)
+  }
+
+  async function readAt(segment: number, offset: number, length: number): Promise<Uint8Array> {
+    const info = known.get(segment)
+    const end = Math.min(offset + length, info?.end() ?? 0)
+    const bytes = new Uint8Array(Math.max(0, end - offset))
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const file = await handle(segment)
+        const count = await readWhole(file, bytes, offset)
+        return bytes.subarray(0, count)
+      } catch (error) {
+        if (attempt < 3 && systemCode(error) === 'EBADF') continue
+        throw error
+      }
+    }
+  }
+
+  return {
+    set: (segment, info) => {
+      known.set(segment, info)
+    },
+    forget: async (segment) => {
+      known.delete(segment)
+      await drop(segment)
+    },
+    reader: () => {
+      let windowSegment = 0
+      let windowStart = 0
+      let window = new Uint8Array(0)
+
+      async function bytesAt(segment: number, offset: number, length: number, span: number): Promise<Uint8Array> {
+        const inside =
+          segment === windowSegment && offset >= windowStart && offset + length <= windowStart + window.length
+        if (!inside) {
+          window = await readAt(segment, offset, Math.max(length, span))
+          windowSegment = segment
+          windowStart = offset
+        }
+        return window.subarray(offset - windowStart, offset - windowStart + length)
+      }
+
+      async function headAt(location: number, span: number): Promise<Omit<StoredFrame, 'data'>> {
+        const segment = segmentOf(location)
+        const offset = offsetOf(location)
+        const info = known.get(segment)
+        const header = decodeFrameHeader(await bytesAt(segment, offset, FRAME_HEADER_BYTES, span))
+        if (info === undefined || header === undefined || offset + frameLength(header) > info.end()) {
+          throw new DamagedRecord('not a record')
+        }
+        const metaEnd = FRAME_HEADER_BYTES + header.metaLength
+        const bytes = await bytesAt(segment, offset, metaEnd, span)
+        if (bytes.length < metaEnd || crc32c(bytes, info.seed, 8) !== header.headCrc) {
+          throw new DamagedRecord('checksum of a record')
+        }
+        return { header, meta: bytes.subarray(FRAME_HEADER_BYTES) }
+      }
+
+      return {
+        head: headAt,
+        frame: async (location, span) => {
+          const { header, meta } = await headAt(location, span)
+          const segment = segmentOf(location)
+          const start = offsetOf(location) + FRAME_HEADER_BYTES + header.metaLength
+          const data = await bytesAt(segment, start, header.dataLength, span)
+          const seed = known.get(segment)?.seed ?? 0
+          if (data.length < header.dataLength || (data.length > 0 && crc32c(data, seed) !== header.dataCrc)) {
+            throw new DamagedRecord('checksum of a payload')
+          }
+          return { header, meta, data }
+        },
+      }
+    },
+    close: async () => {
+      for (const segment of open.keys()) await drop(segment)
+    },
+  }
+}
+
+/** Reads until the buffer is full or the file ends. */
+export async function readWhole(file: FsFile, into: Uint8Array, position: number): Promise<number> {
+  let done = 0
+  while (done < into.length) {
+    const count = await file.read(done === 0 ? into : into.subarray(done), position + done)
+    if (count <= 0) break
+    done += count
+  }
+  return done
+}

@@ -1,0 +1,60 @@
+import { QueueError, type Retention } from '@fhir-outbox/queue-core'
+import { storageClosed } from '../errors.js'
+import type { FsPort } from '../fs-port.js'
+import type { Catalog } from './catalog.js'
+import type { LogWriter } from './log-writer.js'
+import type { SegmentFiles } from './segment-files.js'
+
+export interface StoreLimits {
+  readonly entries: number
+  readonly bytes: number
+  readonly freeDiskBytes: number
+}
+
+/** What the operations of one open storage share. */
+export interface Store {
+  readonly fs: FsPort
+  readonly directory: string
+  readonly catalog: Catalog
+  readonly writer: LogWriter
+  readonly files: SegmentFiles
+  readonly limits: StoreLimits
+  readonly retention: Retention
+  readonly segmentBytes: number
+  /** Milliseconds like a wall clock, but never backwards. */
+  readonly clock: () => number
+  /** Tells the watchers that something may be ready. */
+  readonly notify: () => void
+  /** Asks for compaction at the next opportunity. */
+  readonly tidy: () => void
+  /** Entries of which a new base record is on its way; resolved when it has arrived. */
+  readonly busy: Map<number, Promise<unknown>>
+  nextSequence: number
+  closed: boolean
+}
+
+/** Throws when the store is closed or has failed. */
+export function requireOpen(store: Store): void {
+  if (store.closed) throw storageClosed()
+  store.writer.check()
+}
+
+/** Runs a change of one entry's base record alone: nothing else moves or decides on the entry meanwhile. */
+export async function exclusively<T>(store: Store, sequence: number, change: () => Promise<T>): Promise<T> {
+  for (let other = store.busy.get(sequence); other !== undefined; other = store.busy.get(sequence)) {
+    await other.catch(() => undefined)
+  }
+  const running = change()
+  store.busy.set(sequence, running)
+  try {
+    return await running
+  } finally {
+    store.busy.delete(sequence)
+  }
+}
+
+export function noSuchEntry(sequence: number): QueueError {
+  return new QueueError('ERR_NO_SUCH_ENTRY', `there is no entry ${sequence}`, {
+    hint: 'It never existed, or it was settled longer ago than settled entries are kept.',
+  })
+}
