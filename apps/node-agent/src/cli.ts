@@ -19,7 +19,8 @@ const exitCodeHelp = Object.entries(exitCodeTexts)
 
 function number(text: string): number {
   const value = Number(text)
-  if (!Number.isFinite(value) || value < 0) throw new CommanderError(2, 'usage', `"${text}" is not a number of zero or more.`)
+  if (!Number.isFinite(value) || value < 0)
+    throw new CommanderError(2, 'usage', `"${text}" is not a number of zero or more.`)
   return value
 }
 
@@ -31,7 +32,10 @@ function withServer(command: Command): Command {
     .option('-d, --directory <path>', 'home of queue, drop folder and registrations (FHIR_OUTBOX_DIRECTORY)')
     .option('--client-id <id>', 'OAuth client (FHIR_OUTBOX_CLIENT_ID)')
     .option('--client-secret-file <file>', 'file with its secret (or FHIR_OUTBOX_CLIENT_SECRET)')
-    .option('--key-file <file>', 'private key of the client, JWK or PEM: SMART Backend Services (FHIR_OUTBOX_KEY_FILE)')
+    .option(
+      '--key-file <file>',
+      'private key of the client, JWK or PEM: SMART Backend Services (FHIR_OUTBOX_KEY_FILE)',
+    )
     .option('--key-id <kid>', 'id of that key as registered')
     .option('--token-url <url>', 'token endpoint; default: discovered (FHIR_OUTBOX_TOKEN_URL)')
     .option('--scope <scopes>', 'what to ask for, e.g. "system/Observation.c" (FHIR_OUTBOX_SCOPE)')
@@ -49,7 +53,10 @@ const consoleFor = (json: boolean | undefined): Console => ({
 })
 
 /** Runs one command, turns its failure into a sentence, and sets the exit code. */
-async function perform(json: boolean | undefined, work: (console: Console, signal: AbortSignal) => Promise<ExitCode>): Promise<void> {
+async function perform(
+  json: boolean | undefined,
+  work: (console: Console, signal: AbortSignal) => Promise<ExitCode>,
+): Promise<void> {
   const console = consoleFor(json)
   const stop = stopSignal()
   try {
@@ -70,9 +77,13 @@ function onServer<T extends Common>(work: Work<T>): (options: T) => Promise<void
 }
 
 function program(): Command {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
   const root = new Command('fhir-outbox')
-    .description('Delivers FHIR resources to any FHIR server: nothing lost, nothing applied twice, nobody needed.')
+    .description(
+      'Delivers FHIR resources to any FHIR server: nothing lost, nothing applied twice, nobody needed.',
+    )
     .version(version)
     .exitOverride()
     .showHelpAfterError('Try "fhir-outbox --help".')
@@ -82,18 +93,26 @@ function program(): Command {
     )
 
   withServer(root.command('send'))
-    .description('Accept files (FHIR JSON, NDJSON, Bundles, readings) into the queue and deliver what can be delivered.')
+    .description(
+      'Accept files (FHIR JSON, NDJSON, Bundles, readings) into the queue and deliver what can be delivered.',
+    )
     .argument('<files...>', 'paths, or - for standard input')
     .option('--dry-run', 'show method, URL, plan, lane and encryption; accept and send nothing')
     .option('--wait <seconds>', 'how long to try; the rest stays queued', number, 30)
     .action((files: string[], options: Common & { dryRun?: boolean; wait: number }) =>
       onServer<typeof options>((settings, { dryRun, wait }, console, signal) =>
-        send(settings, { files, dryRun: dryRun === true, waitSeconds: wait, stdin: process.stdin, signal }, console),
+        send(
+          settings,
+          { files, dryRun: dryRun === true, waitSeconds: wait, stdin: process.stdin, signal },
+          console,
+        ),
       )(options),
     )
 
   withServer(root.command('run'))
-    .description('Deliver for ever, unattended: what is queued, and every file that appears in the drop folder.')
+    .description(
+      'Deliver for ever, unattended: what is queued, and every file that appears in the drop folder.',
+    )
     .action(onServer<Common>((settings, _options, console, signal) => run(settings, console, signal)))
 
   withServer(root.command('flush'))
@@ -136,13 +155,16 @@ function program(): Command {
     .option('--token-seconds <n>', 'how long a token lasts', number)
     .option('--open', 'answer without a token')
     .option('--json', 'JSON lines instead of sentences')
-    .action((options: { port: number; host: string; tokenSeconds?: number; open?: boolean; json?: boolean }) =>
-      perform(options.json, (console, signal) => mock(options, console, signal)),
+    .action(
+      (options: { port: number; host: string; tokenSeconds?: number; open?: boolean; json?: boolean }) =>
+        perform(options.json, (console, signal) => mock(options, console, signal)),
     )
 
   root
     .command('demo')
-    .description('A story in under a minute: outages, lost replies, expired tokens, two kills; then the count at the server.')
+    .description(
+      'A story in under a minute: outages, lost replies, expired tokens, two kills; then the count at the server.',
+    )
     .option('--seed <n>', 'another day, another patient', number, 1)
     .option('--json', 'JSON lines instead of sentences')
     .action((options: { seed: number; json?: boolean }) =>

@@ -9,7 +9,12 @@ import { isObject } from './json.js'
 export type Verdict =
   | { readonly kind: 'rejected'; readonly failure: Failure }
   /** Certainly not applied, and the entry's own trouble: tried again, a few times. */
-  | { readonly kind: 'not-applied'; readonly failure: Failure; readonly tries: number; readonly overMs: number }
+  | {
+      readonly kind: 'not-applied'
+      readonly failure: Failure
+      readonly tries: number
+      readonly overMs: number
+    }
   /** Certainly not applied, and the destination's trouble: the gate closes, nothing is spent. */
   | { readonly kind: 'closed'; readonly closure: GateClosure }
   /** May have been applied. `closure` when the destination is down as a whole. */
@@ -69,7 +74,15 @@ export function classify(error: unknown): Verdict {
     case 'ERR_HTTP':
       return classifyStatus(failure, retryAfterMs, closed)
     default:
-      return details['sent'] === 'no' ? closed(failure.code === 'ERR_TLS') : { kind: 'unknown', failure }
+      if (details['sent'] === 'no') return closed(failure.code === 'ERR_TLS')
+      // A token source or the settings failed with a code of their own: no request was made.
+      if (
+        details['sent'] === undefined &&
+        failure.code.startsWith('ERR_') &&
+        failure.code !== 'ERR_UNEXPECTED'
+      )
+        return closed(true)
+      return { kind: 'unknown', failure }
   }
 }
 
@@ -84,9 +97,7 @@ function classifyStatus(
       return closed(false)
     case 503:
       // Without Retry-After a gateway may say 503 after the origin has done the work.
-      return retryAfterMs === undefined
-        ? { kind: 'unknown', failure, closure: { failure } }
-        : closed(false)
+      return retryAfterMs === undefined ? { kind: 'unknown', failure, closure: { failure } } : closed(false)
     case 507:
     case 401:
       return closed(true)
@@ -164,7 +175,8 @@ export function outcomeOf(
       const { failure, closure } = verdict
       if (closure !== undefined) return { sequence, kind: 'unknown', failure, closesGate: closure }
       const troubledForMs = entry.troubledForMs ?? 0
-      const serverFailsOnIt = failure.status !== undefined && entry.attempts + 1 >= 5 && troubledForMs >= tenMinutes
+      const serverFailsOnIt =
+        failure.status !== undefined && entry.attempts + 1 >= 5 && troubledForMs >= tenMinutes
       return serverFailsOnIt || troubledForMs >= oneDay
         ? { sequence, kind: 'parked', failure }
         : { sequence, kind: 'unknown', failure, spent: true }

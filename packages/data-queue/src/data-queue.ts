@@ -1,5 +1,20 @@
-import type { FhirClient, FhirResource, FhirResponse, SearchPage, SearchParams } from '@fhir-outbox/fhir-client'
-import { openOutbox, type EntryDraft, type Outbox, type OutboxOptions, type QueueStats } from '@fhir-outbox/queue-core'
+import type {
+  FhirClient,
+  FhirResource,
+  FhirResponse,
+  SearchPage,
+  SearchParams,
+} from '@fhir-outbox/fhir-client'
+import {
+  defaultEnvironment,
+  openOutbox,
+  parseNote,
+  type EntryDraft,
+  type Outbox,
+  type OutboxOptions,
+  type QueueStats,
+  type Receipt,
+} from '@fhir-outbox/queue-core'
 import type { Encryption } from './encryption.js'
 import { encodeHeader } from './header.js'
 import type { JsonObject, ResourceInput } from './json.js'
@@ -43,18 +58,28 @@ export interface WriteOptions {
   readonly lane?: string
   /** Sequences that must be delivered before this one, in whatever lane. */
   readonly after?: readonly number[]
+}
+
+interface Waiting {
+  /** How long to wait for the outcome, in milliseconds; 0 answers as soon as it is durable. Default 10,000. */
+  readonly wait?: number
   /** Ends the waiting; an entry that was accepted stays accepted. */
   readonly signal?: AbortSignal
 }
 
 /** Options of a write that waits for its delivery. */
-export interface WaitOptions extends WriteOptions {
-  /** How long to wait for the outcome, in milliseconds; 0 answers as soon as it is durable. Default 10,000. */
-  readonly wait?: number
+export interface AwaitedWriteOptions extends WriteOptions, Waiting {}
+
+/** Options of a write that does not wait. */
+export interface EnqueueOptions extends WriteOptions {
+  /** The resource is a Bundle of type `transaction` that travels as one request. Default `false`. */
+  readonly transaction?: boolean
+  /** Counts until the storage is asked. */
+  readonly signal?: AbortSignal
 }
 
 /** One of many writes. */
-export interface QueuedWrite extends Omit<WriteOptions, 'signal'> {
+export interface QueuedWrite extends WriteOptions {
   readonly resource: ResourceInput
   /** The resource is a Bundle of type `transaction` that travels as one request. Default `false`. */
   readonly transaction?: boolean
@@ -71,24 +96,31 @@ export interface Enqueued {
 /** A FHIR server handle whose writes survive outages, and whose reads pass through. */
 export interface DataQueue {
   /** A resource without an `id` is created, one with an `id` updated; same as `update`. */
-  create(resource: ResourceInput, options?: WaitOptions): Promise<WriteResult>
-  update(resource: ResourceInput, options?: WaitOptions): Promise<WriteResult>
+  create(resource: ResourceInput, options?: AwaitedWriteOptions): Promise<WriteResult>
+  update(resource: ResourceInput, options?: AwaitedWriteOptions): Promise<WriteResult>
   /** A Bundle of type `transaction`, delivered as one request. */
-  transaction(bundle: ResourceInput, options?: WaitOptions): Promise<WriteResult>
+  transaction(bundle: ResourceInput, options?: AwaitedWriteOptions): Promise<WriteResult>
   /** Stores a resource, or a transaction, and does not wait for its delivery. */
-  enqueue(resource: ResourceInput, options?: WriteOptions & { readonly transaction?: boolean }): Promise<Enqueued>
+  enqueue(resource: ResourceInput, options?: EnqueueOptions): Promise<Enqueued>
   /** Stores many writes in this order, or none of them. */
-  enqueueAll(writes: readonly QueuedWrite[], options?: { readonly signal?: AbortSignal }): Promise<readonly Enqueued[]>
+  enqueueAll(
+    writes: readonly QueuedWrite[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<readonly Enqueued[]>
   /** What `enqueue` would do, without doing it. */
-  preview(resource: ResourceInput, options?: WriteOptions & { readonly transaction?: boolean }): Promise<Preview>
+  preview(resource: ResourceInput, options?: EnqueueOptions): Promise<Preview>
   read(type: string, id: string): Promise<FhirResponse<FhirResource>>
   search(type: string, params?: SearchParams): Promise<SearchPage<FhirResource>>
   flush: Outbox['flush']
   stats(): Promise<QueueStats>
+  /** Delivers in the background from now on. The first write that waits for its outcome does the same. */
   start(): void
+  /** Delivers nothing more until `start()` or `flush()`; writes are still accepted and answer `queued`. */
   stop: Outbox['stop']
   close(): Promise<void>
   subscribe: Outbox['subscribe']
+  /** What the delivery of an entry left; `undefined` while it is not delivered, or when retention is over. */
+  receipt(sequence: number): Promise<Receipt | undefined>
   /** The queue underneath: entries, dead letters, gates. */
   readonly outbox: Outbox
 }
@@ -106,7 +138,8 @@ export interface Preview {
 const defaultWaitMs = 10_000
 
 /**
- * Opens a queue in front of a FHIR server. Nothing is sent before the first write, `flush()` or `start()`.
+ * Opens a queue in front of a FHIR server. Nothing is sent before the first write that waits for its outcome,
+ * `flush()` or `start()`; then deliveries go on in the background until `stop()` or `close()`.
  * The queue owns the storage from here on: `close()` closes it.
  *
  * Writes reject with `ERR_INVALID_RESOURCE`, `ERR_INVALID_BUNDLE`, `ERR_INVALID_KEY`, or what the storage
@@ -133,7 +166,8 @@ export function openEncryptedDataQueue(options: EncryptedDataQueueOptions): Data
 function openQueue(options: DataQueueOptions, encryption: Encryption | undefined): DataQueue {
   const { fhir, storage } = options
   const endpoints = new Map<string, Endpoint>([[fhir.baseUrl, { client: fhir, takes: 'fhir' }]])
-  if (encryption !== undefined) endpoints.set(encryption.client.baseUrl, { client: encryption.client, takes: 'envelopes' })
+  if (encryption !== undefined)
+    endpoints.set(encryption.client.baseUrl, { client: encryption.client, takes: 'envelopes' })
   const outbox = openOutbox({
     storage,
     transport: fhirTransport(endpoints),
@@ -146,8 +180,8 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     ...(options.lane === undefined ? {} : { lane: options.lane }),
     ...(encryption === undefined ? {} : { encryption: { ...encryption, url: encryption.client.baseUrl } }),
   }
-  const newKey = options.environment?.uuid ?? (() => crypto.randomUUID())
-  let started = false
+  const { uuid: newKey, setTimer } = { ...defaultEnvironment(), ...options.environment }
+  let stopped = false
 
   async function payloadOf(write: PlannedWrite): Promise<Uint8Array> {
     const plain = new TextEncoder().encode(write.body)
@@ -178,12 +212,16 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     for (const write of writes) drafts.push(await draftOf(write))
     signal?.throwIfAborted()
     const appended = await outbox.enqueue(drafts)
-    return appended.map(({ sequence, duplicate }, index) => ({ sequence, key: drafts[index]?.key ?? '', duplicate }))
+    return appended.map(({ sequence, duplicate }, index) => ({
+      sequence,
+      key: drafts[index]?.key ?? '',
+      duplicate,
+    }))
   }
 
   async function enqueue(
     resource: ResourceInput,
-    { signal, ...write }: WriteOptions & { readonly transaction?: boolean } = {},
+    { signal, ...write }: EnqueueOptions = {},
   ): Promise<Enqueued> {
     const [enqueued] = await enqueueAll([{ resource, ...write }], signal === undefined ? {} : { signal })
     if (enqueued === undefined) throw new TypeError('The storage answered no sequence.')
@@ -191,24 +229,25 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
   }
 
   async function writeAndWait(
-    resource: ResourceInput,
-    { wait = defaultWaitMs, ...write }: WaitOptions,
-    transaction: boolean,
+    write: QueuedWrite,
+    { wait = defaultWaitMs, signal }: Waiting,
   ): Promise<WriteResult> {
-    const { sequence, key } = await enqueue(resource, { ...write, transaction })
+    signal?.throwIfAborted()
+    const draft = await draftOf(write)
+    const { sequence } = await outbox.enqueue(draft)
+    const { key, gate } = draft
     if (wait === 0) return { state: 'queued', sequence, key }
-    // Nobody called start(): deliver now, older entries first. Failures show in the entry and in events.
-    if (!started) outbox.flush().catch(() => undefined)
-    return awaitResult(outbox, { sequence, key }, wait, {
-      ...(write.signal === undefined ? {} : { signal: write.signal }),
-      ...(options.environment === undefined ? {} : { setTimer: options.environment.setTimer }),
-    })
+    if (stopped) return { state: 'queued', sequence, key }
+    outbox.start()
+    const waiting = { waitMs: wait, setTimer, ...(signal === undefined ? {} : { signal }) }
+    return awaitResult(outbox, { sequence, key, gate }, waiting)
   }
 
   return {
-    create: (resource, write = {}) => writeAndWait(resource, write, false),
-    update: (resource, write = {}) => writeAndWait(resource, write, false),
-    transaction: (bundle, write = {}) => writeAndWait(bundle, write, true),
+    create: (resource, write = {}) => writeAndWait({ ...write, resource }, write),
+    update: (resource, write = {}) => writeAndWait({ ...write, resource }, write),
+    transaction: (bundle, write = {}) =>
+      writeAndWait({ ...write, resource: bundle, transaction: true }, write),
     enqueue,
     enqueueAll,
     async preview(resource, { transaction = false, key, lane } = {}) {
@@ -227,15 +266,19 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     flush: (flushOptions) => outbox.flush(flushOptions),
     stats: () => outbox.stats(),
     start() {
-      started = true
+      stopped = false
       outbox.start()
     },
     async stop(stopOptions) {
-      started = false
+      stopped = true
       await outbox.stop(stopOptions)
     },
     close: () => outbox.close(),
     subscribe: (listener) => outbox.subscribe(listener),
+    async receipt(sequence) {
+      const note = parseNote((await outbox.read(sequence))?.note)
+      return note?.kind === 'receipt' ? note.receipt : undefined
+    },
     outbox,
   }
 }

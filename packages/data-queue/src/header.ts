@@ -23,9 +23,13 @@ const version = 1
 export function encodeHeader(header: EntryHeader): Uint8Array {
   const bytes = new TextEncoder().encode(JSON.stringify({ v: version, ...header }))
   if (bytes.length > 4096) {
-    throw new DataQueueError('ERR_ENTRY_TOO_LARGE', 'Method, path and headers of the write exceed 4,096 bytes.', {
-      hint: 'Shorten the path or the condition of the write.',
-    })
+    throw new DataQueueError(
+      'ERR_ENTRY_TOO_LARGE',
+      'Method, path and headers of the write exceed 4,096 bytes.',
+      {
+        hint: 'Shorten the path or the condition of the write.',
+      },
+    )
   }
   return bytes
 }
@@ -34,9 +38,13 @@ export function encodeHeader(header: EntryHeader): Uint8Array {
 export function decodeHeader(bytes: Uint8Array): EntryHeader {
   const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
   if (!isObject(value) || value['v'] !== version) {
-    throw new DataQueueError('ERR_ENTRY_FORMAT', 'The entry was written by a newer version of this package.', {
-      hint: 'Upgrade @fhir-outbox/data-queue; the entry is kept as it is.',
-    })
+    throw new DataQueueError(
+      'ERR_ENTRY_FORMAT',
+      'The entry was written by a newer version of this package.',
+      {
+        hint: 'Upgrade @fhir-outbox/data-queue; the entry is kept as it is.',
+      },
+    )
   }
   return value as unknown as EntryHeader
 }

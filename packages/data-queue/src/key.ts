@@ -29,7 +29,13 @@ const identifierLists = new Set(
 )
 
 /** R4 types with at most one, searchable `identifier`. */
-const singleIdentifiers = new Set(['Composition', 'ConceptMap', 'QuestionnaireResponse', 'TestReport', 'TestScript'])
+const singleIdentifiers = new Set([
+  'Composition',
+  'ConceptMap',
+  'QuestionnaireResponse',
+  'TestReport',
+  'TestScript',
+])
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 

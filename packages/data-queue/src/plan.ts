@@ -60,6 +60,7 @@ export function choosePlan(write: {
   return {
     name: 'conditional-create',
     guarantee: 'once',
-    reason: 'The key is written into the resource and the server creates it only if it has none with that key.',
+    reason:
+      'The key is written into the resource and the server creates it only if it has none with that key.',
   }
 }

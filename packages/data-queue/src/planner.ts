@@ -79,7 +79,11 @@ function mustEncrypt(
   const method = resource['id'] === undefined ? 'POST' : 'PUT'
   if (!shouldEncrypt(resource, method)) return false
   if (method === 'POST') return true
-  throw new DataQueueError('ERR_CANNOT_ENCRYPT', 'An update cannot be encrypted: the endpoint only takes POST.', {
-    hint: 'Let shouldEncrypt answer false for PUT, or queue the resource without an id.',
-  })
+  throw new DataQueueError(
+    'ERR_CANNOT_ENCRYPT',
+    'An update cannot be encrypted: the endpoint only takes POST.',
+    {
+      hint: 'Let shouldEncrypt answer false for PUT, or queue the resource without an id.',
+    },
+  )
 }

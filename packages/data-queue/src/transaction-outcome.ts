@@ -22,7 +22,9 @@ export function transactionOutcome(entry: LeasedEntry, entries: number, response
       },
     }
   }
-  const failed = answers.flatMap(({ status }, index) => (status < 200 || status >= 400 ? [{ status, index }] : []))
+  const failed = answers.flatMap(({ status }, index) =>
+    status < 200 || status >= 400 ? [{ status, index }] : [],
+  )
   if (failed.length > 0) {
     return {
       sequence,

@@ -70,7 +70,10 @@ function updateWrite(resource: JsonObject, resourceType: string, id: unknown): W
  */
 export async function transactionWrite(bundle: JsonObject, key: string, keyMode: KeyMode): Promise<Write> {
   if (bundle['resourceType'] !== 'Bundle' || bundle['type'] !== 'transaction') {
-    throw invalidBundle('The resource is not a Bundle of type transaction.', 'Use create() for other resources.')
+    throw invalidBundle(
+      'The resource is not a Bundle of type transaction.',
+      'Use create() for other resources.',
+    )
   }
   const given = bundle['entry']
   if (!Array.isArray(given) || given.length === 0) {
@@ -121,7 +124,10 @@ async function repeatableEntry(
   if (typeof request['ifNoneExist'] === 'string') return entry
   const resource = entry['resource']
   if (!isObject(resource)) {
-    throw invalidBundle(`Entry ${index} of the transaction creates nothing: it has no resource.`, 'Add the resource.')
+    throw invalidBundle(
+      `Entry ${index} of the transaction creates nothing: it has no resource.`,
+      'Add the resource.',
+    )
   }
   const resourceType = typeOf(resource)
   if (request['url'] !== resourceType) {
@@ -142,9 +148,13 @@ async function repeatableEntry(
 function typeOf(resource: JsonObject): string {
   const type = resource['resourceType']
   if (typeof type !== 'string' || !typePattern.test(type)) {
-    throw new DataQueueError('ERR_INVALID_RESOURCE', 'The object is no FHIR resource: it has no resourceType.', {
-      hint: 'Pass a FHIR resource in JSON, with its type in "resourceType".',
-    })
+    throw new DataQueueError(
+      'ERR_INVALID_RESOURCE',
+      'The object is no FHIR resource: it has no resourceType.',
+      {
+        hint: 'Pass a FHIR resource in JSON, with its type in "resourceType".',
+      },
+    )
   }
   return type
 }

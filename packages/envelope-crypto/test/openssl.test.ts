@@ -1,14 +1,20 @@
-import { createSealer, importOpeningKey, importRecipient } from '@fhir-outbox/envelope-crypto'
+import {
+  createOpener,
+  createSealer,
+  importOpeningKey,
+  importRecipient,
+  keyRing,
+} from '@fhir-outbox/envelope-crypto'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createOpener, keyRing } from '@fhir-outbox/envelope-crypto'
 import { failure, newParty, text, utf8 } from './support.js'
 
-const version = spawnSync('openssl', ['version'], { encoding: 'utf8' })
+const tool = 'openssl'
+const version = spawnSync(tool, ['version'], { encoding: 'utf8' })
 const missing = version.error !== undefined || version.status !== 0
 if (missing)
   console.warn('SKIPPED: exchange with the openssl command line, because openssl is not installed.')
@@ -111,7 +117,7 @@ describe.skipIf(missing)('exchange with the openssl command line', () => {
     expect(printed).toContain('CA:FALSE')
     expect(printed).toContain('Version: 3 (0x2)')
     const verify = ['verify', '-x509_strict', '-CAfile', path('certificate.pem'), path('certificate.pem')]
-    const result = spawnSync('openssl', verify, { encoding: 'utf8' })
+    const result = spawnSync(tool, verify, { encoding: 'utf8' })
     expect(result.stdout).toContain('certificate.pem: OK')
   })
 
@@ -250,7 +256,7 @@ describe.skipIf(missing)('exchange with the openssl command line', () => {
 })
 
 function openssl(...args: string[]): Buffer {
-  const { status, stdout, stderr } = spawnSync('openssl', args)
+  const { status, stdout, stderr } = spawnSync(tool, args)
   if (status !== 0) throw new Error(`openssl ${String(args[0])} failed: ${stderr.toString('utf8')}`)
   return stdout
 }

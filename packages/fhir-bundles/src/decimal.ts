@@ -10,7 +10,7 @@ import { BundleError } from './errors.js'
 export type Decimal = { readonly mantissa: bigint; readonly exponent: number }
 
 const TEXT = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,4}))?$/
-const MAX_DIGITS = 64
+const MAX_DIGITS = 256
 const MIN_EXPONENT = -128
 const MAX_EXPONENT = 127
 const LIMIT = 10n ** BigInt(MAX_DIGITS)
@@ -18,7 +18,7 @@ const LIMIT = 10n ** BigInt(MAX_DIGITS)
 /**
  * Makes a decimal from its JSON text (`'2.0'`, `'-1.5e3'`), or from the two integers a device sends.
  *
- * @throws BundleError `ERR_INVALID_DECIMAL`: not a JSON number, more than 64 digits, exponent outside -128..127.
+ * @throws BundleError `ERR_INVALID_DECIMAL`: not a JSON number, more than 256 digits when written out, exponent outside -128..127.
  * @example decimal('36.60') // { mantissa: 3660n, exponent: -2 }
  */
 export function decimal(text: string): Decimal
@@ -101,15 +101,11 @@ function fromText(text: string): Decimal {
 }
 
 function bounded(mantissa: bigint, exponent: number): Decimal {
-  if (
-    !Number.isInteger(exponent) ||
-    exponent < MIN_EXPONENT ||
-    exponent > MAX_EXPONENT ||
-    mantissa >= LIMIT ||
-    mantissa <= -LIMIT
-  ) {
+  const inRange = Number.isInteger(exponent) && exponent >= MIN_EXPONENT && exponent <= MAX_EXPONENT
+  const written = inRange && exponent > 0 ? mantissa * 10n ** BigInt(exponent) : mantissa
+  if (!inRange || written >= LIMIT || written <= -LIMIT) {
     throw new BundleError('ERR_INVALID_DECIMAL', 'The decimal has too many digits or too large an exponent')
   }
-  // Number('-0') is -0, which would print but not compare like 0.
+  // An exponent of -0 would print like 0 but not compare like it.
   return { mantissa, exponent: exponent === 0 ? 0 : exponent }
 }

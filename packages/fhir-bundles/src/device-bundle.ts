@@ -2,10 +2,12 @@ import { BundleError } from './errors.js'
 import { buildCoincidence } from './internal/build-coincidence.js'
 import { buildDevice, buildGateway, buildPatient } from './internal/build-device.js'
 import { buildObservation } from './internal/build-observation.js'
+import { invalid } from './internal/check.js'
 import { OBSERVATION_IDENTIFIER, RECEPTION_IDENTIFIER } from './internal/codes.js'
 import { type Collector, createCollector } from './internal/collector.js'
 import { deviceMapKey, gatherIdentities, isIdentified, patientMapKey } from './internal/identities.js'
 import { deviceKey, observationKey, patientKey } from './internal/identity.js'
+import { printInstant } from './internal/instant.js'
 import { rowOf } from './internal/measurement-table.js'
 import { type PlacedTime, placeTime, receptionInstant } from './internal/time-line.js'
 import { randomUuid } from './internal/uuid.js'
@@ -63,7 +65,7 @@ export function deviceBundle(
     const reading = inOrder(parseReading(raw, path), options.systemIdOrder)
     const time = placeTime(reading.time)
     if (time === undefined) skipped.push({ index, reason: 'other-time-line' })
-    else placed.push({ reading, time, path })
+    else placed.push({ reading, time: onCalendar(time, `${path}.time`), path })
   }
   const collector = createCollector(options.known ?? {}, options.uuid ?? randomUuid)
   const references = addIdentities(placed, collector)
@@ -71,6 +73,16 @@ export function deviceBundle(
   const { entries } = collector
   const bundle = { resourceType: 'Bundle', type: 'transaction', entry: entries } as const
   return { bundle: entries.length === 0 ? undefined : bundle, skipped }
+}
+
+/** A shift by a broken clock may leave the calendar that FHIR can write. */
+function onCalendar(time: PlacedTime, path: string): PlacedTime {
+  try {
+    printInstant(time.seconds, time.offset)
+  } catch (cause) {
+    throw invalid(path, 'is shifted out of the years 0001 to 9999', cause)
+  }
+  return time
 }
 
 function inOrder(reading: Reading, order: DeviceBundleOptions['systemIdOrder']): Reading {

@@ -17,7 +17,7 @@ export type BundleErrorCode =
 
 const HINTS: Readonly<Record<BundleErrorCode, string>> = {
   ERR_INVALID_READING: 'Correct the member named by `path`; the README describes the reading form.',
-  ERR_INVALID_DECIMAL: 'Write a decimal such as "36.50": at most 64 digits, exponent between -128 and 127.',
+  ERR_INVALID_DECIMAL: 'Write a decimal such as "36.50": at most 256 digits, exponent between -128 and 127.',
   ERR_INVALID_OPTION: 'Correct the option named by `path`.',
   ERR_CONFLICTING_IDENTITY: 'Two things claim one identifier; give each its own, or build separate bundles.',
   ERR_CONFLICTING_MEASUREMENT:

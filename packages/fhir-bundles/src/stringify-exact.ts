@@ -28,7 +28,7 @@ export function toPlainJson(value: unknown): unknown {
   return JSON.parse(stringifyExact(value)) as unknown
 }
 
-function write(value: unknown, step: string, margin: string, parents: readonly object[]): string {
+function write(value: unknown, step: string, margin: string, parents: object[]): string {
   switch (typeof value) {
     case 'string':
       return quote(value)
@@ -44,14 +44,21 @@ function write(value: unknown, step: string, margin: string, parents: readonly o
   }
 }
 
-function writeObject(value: object, step: string, margin: string, parents: readonly object[]): string {
+function writeObject(value: object, step: string, margin: string, parents: object[]): string {
   if (isDecimal(value)) return decimalText(value)
   if (parents.includes(value)) throw refuse('a cycle')
-  const inside = [...parents, value]
+  parents.push(value)
+  const text = writeMembers(value, step, margin, parents)
+  parents.pop()
+  return text
+}
+
+function writeMembers(value: object, step: string, margin: string, parents: object[]): string {
   const inner = step === '' ? '' : margin + step
   if (Array.isArray(value)) {
-    // Array.from visits holes, so that they are refused like any other undefined item.
-    const items = Array.from(value, (item: unknown) => write(item, step, inner, inside))
+    const items: string[] = []
+    // Unlike map, for-of visits holes, so that they are refused like any other undefined item.
+    for (const item of value as readonly unknown[]) items.push(write(item, step, inner, parents))
     return items.length === 0 ? '[]' : wrap('[', items, ']', inner, step === '' ? '' : margin)
   }
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -59,7 +66,7 @@ function writeObject(value: object, step: string, margin: string, parents: reado
   const members: string[] = []
   const colon = step === '' ? ':' : ': '
   for (const [name, member] of Object.entries(value)) {
-    if (member !== undefined) members.push(quote(name) + colon + write(member, step, inner, inside))
+    if (member !== undefined) members.push(quote(name) + colon + write(member, step, inner, parents))
   }
   return members.length === 0 ? '{}' : wrap('{', members, '}', inner, step === '' ? '' : margin)
 }

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decimal, decimalText, isDecimal } from '../src/index.js'
 import { addDecimals, multiplyDecimals, rescaleDecimal, roundDecimal } from '../src/decimal.js'
@@ -49,7 +49,7 @@ describe('decimal', () => {
     'NaN',
     '1,5',
     '1e400',
-    '9'.repeat(65),
+    '9'.repeat(257),
     '1e-200',
   ])('refuses %j', (text) => {
     expect(codeOf(() => decimal(text))).toBe('ERR_INVALID_DECIMAL')
@@ -90,7 +90,11 @@ describe('decimal', () => {
         ([whole, fraction, minus]) =>
           `${minus && whole !== 0n ? '-' : ''}${whole}${fraction === '' ? '' : `.${fraction}`}`,
       )
-    fc.assert(fc.property(text, (written) => expect(decimalText(decimal(written))).toBe(written)))
+    fc.assert(
+      fc.property(text, (written) => {
+        expect(decimalText(decimal(written))).toBe(written)
+      }),
+    )
   })
 
   test('decimal → text → decimal keeps the value, and the precision of fractions', () => {

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decimal, stringifyExact, toPlainJson } from '../src/index.js'
 import { codeOf } from './fixtures.js'
@@ -36,7 +36,7 @@ describe('stringifyExact', () => {
 
   test.each([
     ['undefined in an array', [undefined]],
-    ['a hole', new Array(1)],
+    ['a hole', Array.from({ length: 0 }).concat(Object.assign([], { length: 1 }))],
     ['undefined itself', undefined],
     ['NaN', { value: Number.NaN }],
     ['an infinity', [Number.POSITIVE_INFINITY]],

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { runMockCommand } from './command.js'
+import { runMockCommand } from './node/command.js'
 import { MockServerError } from './errors.js'
 
 try {

@@ -13,7 +13,7 @@ import { jsonReply, type Call } from './server/call.js'
 import { createExchange } from './server/exchange.js'
 import { createFaults, type Faults } from './server/faults.js'
 import { createHandlers } from './server/handlers.js'
-import { listen, type Listening, type ListenOptions } from './server/listen.js'
+import { listen, type Listening, type ListenOptions } from './node/listen.js'
 import { createExchangeLog, type LoggedExchange } from './server/log.js'
 import type { MockState } from './state.js'
 

@@ -291,9 +291,8 @@ describe.each(modes)('bundles over %s', (mode) => {
       ]),
     )
     expect(bundle['type']).toBe('batch-response')
-    expect(statuses(bundle)).toEqual([
-      ...['201 Created', '412', '400', '201 Created', '200 OK'],
-      ...['200 OK', '200 OK', '200 OK', '204 No Content', '410'],
+    expect(statuses(bundle).map((status) => Number(status.slice(0, 3)))).toEqual([
+      201, 412, 400, 201, 200, 200, 200, 200, 204, 410,
     ])
     expect(bundle['entry']?.[2]?.['response']?.['outcome']?.['issue']?.[0]?.['expression']).toEqual([
       'Bundle.entry[2].resource.code.text',

@@ -165,6 +165,22 @@ describe.each(modes)('search over %s', (mode) => {
     expect(await json(expired)).toMatchObject({ issue: [{ code: 'not-found' }] })
   })
 
+  it('forgets identifiers and tags that an update or a delete took away', async () => {
+    const { send, write } = await open()
+    const found = async (query: string) => ids(await json(send(`/fhir/Observation?${query}`)))
+    const b = { resourceType: 'Observation', id: 'b' }
+    await write('PUT', '/fhir/Observation/b', { ...b, identifier: [{ system: 's', value: '3' }] })
+    expect([await found('identifier=s|2'), await found('_tag=t|x'), await found('identifier=s|3')]).toEqual([
+      [],
+      [],
+      ['b'],
+    ])
+    await send('/fhir/Observation/b', { method: 'DELETE' })
+    expect(await found('identifier=s|3')).toEqual([])
+    await write('PUT', '/fhir/Observation/b', { ...b, identifier: [{ system: 's', value: '3' }] })
+    expect(await found('identifier=s|3')).toEqual(['b'])
+  })
+
   it('stamps the time of the injected clock', async () => {
     const { mock } = await open()
     expect(mock.state.get('Observation', 'a')?.['meta']).toEqual({

@@ -59,7 +59,7 @@ describe('backendServices', () => {
       iss: 'gateway',
       sub: 'gateway',
       aud: tokenEndpoint,
-      iat: start / 1000,
+      iat: start / 1000 - 140,
       exp: start / 1000 + 150,
       jti: expect.stringMatching(/^[\w-]{22}$/),
     })

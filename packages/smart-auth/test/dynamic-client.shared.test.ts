@@ -284,7 +284,9 @@ describe('stored credentials', () => {
   it('that cannot be read need a person', async () => {
     const { state, client } = world()
     const load = (): Promise<undefined> => Promise.reject(new Error('marker-secret'))
-    const error = await failure(client({ credentials: { ...memoryCredentialStore(), load } }).getToken({ url }))
+    const error = await failure(
+      client({ credentials: { ...memoryCredentialStore(), load } }).getToken({ url }),
+    )
     expect(error).toMatchObject({ code: 'ERR_LOGIN_REQUIRED', cause: { code: 'ERR_CREDENTIALS_UNREADABLE' } })
     expect(state.registrations).toBe(0)
   })

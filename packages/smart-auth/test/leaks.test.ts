@@ -22,7 +22,11 @@ const initialAccessToken = 'marker-initial-access'
 /** Everything an error shows when logged in any of the usual ways, its causes included. */
 function shown(error: unknown): string {
   const parts: string[] = []
-  for (let current = error; current !== undefined; current = current instanceof Error ? current.cause : undefined) {
+  for (
+    let current = error;
+    current !== undefined;
+    current = current instanceof Error ? current.cause : undefined
+  ) {
     const stack = current instanceof Error ? `${current.message} ${current.stack ?? ''}` : ''
     parts.push(JSON.stringify(current) ?? '', inspect(current, { depth: 12, showHidden: true }), stack)
   }
@@ -34,7 +38,8 @@ type Answer = (sent: Pick<Sent, 'headers' | 'body'>) => Response
 /** Every value of a request, in the forms in which a server sees it. */
 function values({ headers, body }: Pick<Sent, 'headers' | 'body'>): readonly string[] {
   const basic = /^Basic (.+)$/.exec(headers['authorization'] ?? '')?.[1]
-  const decoded = basic === undefined ? [] : [atob(basic), decodeURIComponent(atob(basic)), atob(basic).slice(2)]
+  const decoded =
+    basic === undefined ? [] : [atob(basic), decodeURIComponent(atob(basic)), atob(basic).slice(2)]
   const members = body.startsWith('{')
     ? Object.values(JSON.parse(body) as Record<string, unknown>).filter((value) => typeof value === 'string')
     : [...new URLSearchParams(body).values()]
@@ -98,7 +103,9 @@ async function everyError(fetch: Fetch): Promise<readonly unknown[]> {
   const metadata = { software_statement: receipt }
   return Promise.all([
     ...sources.map((source) => failure(source.getToken({ url: `${url}?name=marker-patient` }))),
-    failure(registerClient({ registrationEndpoint, metadata, initialAccessToken, secrets: [receipt], fetch })),
+    failure(
+      registerClient({ registrationEndpoint, metadata, initialAccessToken, secrets: [receipt], fetch }),
+    ),
   ])
 }
 
@@ -109,6 +116,15 @@ describe('no error shows a secret', () => {
     }
   })
 
+  it('nor a secret that could pass for an error code', async () => {
+    const clientSecret = 'marker_plain'
+    const fetch: Fetch = async () => json({ error: clientSecret }, 401)
+    const source = clientCredentials({ tokenEndpoint: endpoint, clientId: 'c', clientSecret, fetch })
+    const error = await failure(source.getToken({ url }))
+    expect(error.code).toBe('ERR_LOGIN_REQUIRED')
+    expect(shown(error)).not.toContain('marker')
+  })
+
   it('nor the signature of an assertion', async () => {
     const { privateJwk } = await createClientKey()
     let assertion = ''
@@ -116,7 +132,13 @@ describe('no error shows a secret', () => {
       assertion = new URLSearchParams(init.body).get('client_assertion') ?? ''
       return json({ error: 'invalid_client', error_description: assertion.split('.').join(' . ') }, 401)
     }
-    const source = backendServices({ tokenEndpoint: endpoint, clientId: 'c', key: privateJwk, scope: 's', fetch })
+    const source = backendServices({
+      tokenEndpoint: endpoint,
+      clientId: 'c',
+      key: privateJwk,
+      scope: 's',
+      fetch,
+    })
     const text = shown(await failure(source.getToken({ url })))
     const parts = assertion.split('.')
     expect(parts).toHaveLength(3)
@@ -124,7 +146,9 @@ describe('no error shows a secret', () => {
   })
 
   it('and the scan finds one that is there', () => {
-    const error = new Error('outer', { cause: Object.assign(new Error('inner'), { request: { key: 'marker' } }) })
+    const error = new Error('outer', {
+      cause: Object.assign(new Error('inner'), { request: { key: 'marker' } }),
+    })
     expect(shown(error)).toMatch(/marker/)
   })
 })

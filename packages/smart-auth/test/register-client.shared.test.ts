@@ -5,7 +5,12 @@ import { failure, fakeFetch, json, type FakeFetch } from './support/fake-fetch.j
 const registrationEndpoint = 'https://auth.example.test/register'
 
 function register(server: FakeFetch, options: Partial<RegisterClientOptions> = {}) {
-  return registerClient({ registrationEndpoint, metadata: { client_name: 'G' }, fetch: server.fetch, ...options })
+  return registerClient({
+    registrationEndpoint,
+    metadata: { client_name: 'G' },
+    fetch: server.fetch,
+    ...options,
+  })
 }
 
 const text = (body: string, status: number) => (): Response => new Response(body, { status })
@@ -72,20 +77,37 @@ describe('registerClient', () => {
 
   const credentials = '{"client_id":"c1","client_secret":"marker"}'
   it.each([
-    ['400', json({ error: 'invalid_client_metadata', error_description: 'no' }, 400), 'ERR_REGISTRATION_FAILED'],
+    [
+      '400',
+      json({ error: 'invalid_client_metadata', error_description: 'no' }, 400),
+      'ERR_REGISTRATION_FAILED',
+    ],
     ['401 with credentials', new Response(credentials, { status: 401 }), 'ERR_REGISTRATION_FAILED'],
     ['302', new Response(credentials, { status: 302 }), 'ERR_REGISTRATION_FAILED'],
     ['500 with credentials', new Response(credentials, { status: 500 }), 'ERR_AUTH_UNREACHABLE'],
     ['429', json({}, 429), 'ERR_AUTH_UNREACHABLE'],
-    ['201 with an error', json({ error: 'invalid_request', client_id: 'c1' }, 201), 'ERR_REGISTRATION_FAILED'],
+    [
+      '201 with an error',
+      json({ error: 'invalid_request', client_id: 'c1' }, 201),
+      'ERR_REGISTRATION_FAILED',
+    ],
     ['201 without client_id', json({}, 201), 'ERR_REGISTRATION_FAILED'],
     ['201 with an empty client_id', json({ client_id: '' }, 201), 'ERR_REGISTRATION_FAILED'],
     ['201 with an empty secret', json({ client_id: 'c', client_secret: '' }, 201), 'ERR_REGISTRATION_FAILED'],
     ['201 in HTML', new Response('<html>', { status: 201 }), 'ERR_REGISTRATION_FAILED'],
-    ['two objects in one body', new Response(`{"error":"x"}${credentials}`, { status: 201 }), 'ERR_REGISTRATION_FAILED'],
+    [
+      'two objects in one body',
+      new Response(`{"error":"x"}${credentials}`, { status: 201 }),
+      'ERR_REGISTRATION_FAILED',
+    ],
   ] as const)('takes nothing from %s', async (_name, answer, code) => {
     for (const profile of ['smart', 'c3-pro'] as const) {
-      const error = await failure(register(fakeFetch(() => answer.clone()), { profile }))
+      const error = await failure(
+        register(
+          fakeFetch(() => answer.clone()),
+          { profile },
+        ),
+      )
       expect(error.code).toBe(code)
       expect(error.message).not.toContain('marker')
     }

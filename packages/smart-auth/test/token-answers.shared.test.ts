@@ -83,9 +83,9 @@ describe('an answer of the token endpoint', () => {
   })
 
   it.each([200, 201, 202])('status %i with a token is taken', async (status) => {
-    await expect(
-      ask(() => json({ access_token: 't', token_type: 'bearer' }, status)),
-    ).resolves.toMatchObject({ value: 't' })
+    await expect(ask(() => json({ access_token: 't', token_type: 'bearer' }, status))).resolves.toMatchObject(
+      { value: 't' },
+    )
   })
 
   it.each(['Bearer', 'bearer', 'BEARER'])('token_type %s is taken', async (type) => {
@@ -106,14 +106,22 @@ describe('an answer of the token endpoint', () => {
   })
 
   it('ignores members that mean nothing here or have a wrong type', async () => {
-    const odd = { id_token: 'not.a.jwt', refresh_token: 7, scope: null, patient: 12, ['__proto__']: { value: 'x' } }
+    const odd = {
+      id_token: 'not.a.jwt',
+      refresh_token: 7,
+      scope: null,
+      patient: 12,
+      ['__proto__']: { value: 'x' },
+    }
     const got = await ask(() => token('t', odd))
     expect(Object.keys(got).sort()).toEqual(['expiresAt', 'type', 'value'])
   })
 
   it('cleans the text of the server', async () => {
     const description = `bad\r\n\u202e<b>client</b> ${'long '.repeat(500)}`
-    const error = await failure(ask(() => json({ error: 'invalid_client', error_description: description }, 401)))
+    const error = await failure(
+      ask(() => json({ error: 'invalid_client', error_description: description }, 401)),
+    )
     expect(error.message.length).toBeLessThan(400)
     expect(error.message).not.toMatch(/[\r\n<>\u202e]/)
     expect(error.message).toContain('invalid_client: bad b client /b long')

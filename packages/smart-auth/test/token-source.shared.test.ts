@@ -57,24 +57,44 @@ describe('a token source', () => {
 
   it('keeps using an unexpired token while renewal fails, and does not hammer', async () => {
     let time = start
-    const server = fakeFetch((_sent, n) => (n === 0 ? token('t0') : json({}, 503)))
+    const server = fakeFetch((_sent, n) => (n === 0 ? token('t0', { expires_in: 3000 }) : json({}, 503)))
     const tokens = source(server, () => time)
-    await tokens.getToken({ url })
-    time = start + 275_000
-    await tokens.getToken({ url })
-    await vi.waitFor(() => expect(server.sent).toHaveLength(2))
-    await Promise.resolve()
-    time = start + 290_000
-    expect((await tokens.getToken({ url })).value).toBe('t0')
-    expect(server.sent).toHaveLength(2)
-    time = start + 299_999
-    expect((await tokens.getToken({ url })).value).toBe('t0')
-    expect(server.sent).toHaveLength(3)
-    time = start + 300_000
+    /** Asks at a moment of the token's life and lets a renewal in the background come to its end. */
+    async function askAt(seconds: number): Promise<number> {
+      time = start + seconds * 1000
+      expect((await tokens.getToken({ url })).value).toBe('t0')
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, 0))
+      return server.sent.length
+    }
+    expect(await askAt(0)).toBe(1)
+    expect(await askAt(2700)).toBe(2)
+    expect(await askAt(2701)).toBe(2)
+    expect(await askAt(2729.999)).toBe(2)
+    expect(await askAt(2730)).toBe(3)
+    expect(await askAt(2999.999)).toBe(4)
+    time = start + 3_000_000
     expect(await failure(tokens.getToken({ url }))).toMatchObject({
       code: 'ERR_AUTH_UNREACHABLE',
       status: 503,
     })
+  })
+
+  it('waits with the next renewal as long as the server asks', async () => {
+    let time = start
+    const busy = (): Response => json({}, 429, { 'retry-after': '120' })
+    const server = fakeFetch((_sent, n) => (n === 0 ? token('t0', { expires_in: 3000 }) : busy()))
+    const tokens = source(server, () => time)
+    await tokens.getToken({ url })
+    for (const [seconds, requests] of [
+      [2700, 2],
+      [2819, 2],
+      [2820, 3],
+    ] as const) {
+      time = start + seconds * 1000
+      await tokens.getToken({ url })
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve, 0))
+      expect(server.sent).toHaveLength(requests)
+    }
   })
 
   it('waits for a new token once the old one has expired', async () => {
@@ -170,7 +190,9 @@ describe('a token source', () => {
 
   it('gives the token only to secure URLs of the server it is for', async () => {
     const server = fakeFetch(({ url: asked }) =>
-      asked.endsWith('smart-configuration') ? json({ token_endpoint: 'https://a.example.test/t' }) : token('t'),
+      asked.endsWith('smart-configuration')
+        ? json({ token_endpoint: 'https://a.example.test/t' })
+        : token('t'),
     )
     const tokens = clientCredentials({
       fhirBaseUrl: 'https://fhir.example.test/r4',
@@ -194,7 +216,9 @@ describe('a token source', () => {
       if (asked.endsWith('smart-configuration')) {
         return json({ token_endpoint: `https://a.example.test/${moved ? 'new' : 'old'}` })
       }
-      return asked.endsWith('/old') === moved ? new Response('gone', { status: 404 }) : token('t', { expires_in: 0 })
+      return asked.endsWith('/old') === moved
+        ? new Response('gone', { status: 404 })
+        : token('t', { expires_in: 0 })
     })
     const tokens = clientCredentials({
       fhirBaseUrl: 'https://fhir.example.test/r4',
@@ -206,7 +230,10 @@ describe('a token source', () => {
     await tokens.getToken({ url })
     expect(server.sent).toHaveLength(3)
     moved = true
-    expect(await failure(tokens.getToken({ url }))).toMatchObject({ code: 'ERR_AUTH_UNREACHABLE', status: 404 })
+    expect(await failure(tokens.getToken({ url }))).toMatchObject({
+      code: 'ERR_AUTH_UNREACHABLE',
+      status: 404,
+    })
     await expect(tokens.getToken({ url })).resolves.toMatchObject({ value: 't' })
   })
 

@@ -1,1 +1,9 @@
-export {}
+export type { FsFile, FsPort, ProcessIdentity } from './fs-port.js'
+export { nodeFs } from './node-fs.js'
+export {
+  type FsRecovery,
+  type FsStorage,
+  type FsStorageLimits,
+  type FsStorageOptions,
+  openFsStorage,
+} from './storage.js'

@@ -40,10 +40,16 @@ export async function loadSettings(flags: Flags, env: Environment): Promise<Sett
   const file = configPath === undefined ? {} : await readConfig(resolve(configPath))
   const server = flags.server ?? env['FHIR_OUTBOX_SERVER'] ?? file.server
   if (server === undefined) {
-    throw badConfig('No FHIR server is set.', 'Use --server URL, FHIR_OUTBOX_SERVER, or "server" in the config file.')
+    throw badConfig(
+      'No FHIR server is set.',
+      'Use --server URL, FHIR_OUTBOX_SERVER, or "server" in the config file.',
+    )
   }
   const directory = resolve(
-    flags.directory ?? env['FHIR_OUTBOX_DIRECTORY'] ?? file.directory ?? envPaths('fhir-outbox', { suffix: '' }).data,
+    flags.directory ??
+      env['FHIR_OUTBOX_DIRECTORY'] ??
+      file.directory ??
+      envPaths('fhir-outbox', { suffix: '' }).data,
   )
   const clientSecret = env['FHIR_OUTBOX_CLIENT_SECRET']
   return {
@@ -116,7 +122,10 @@ function authOf(flags: Flags, env: Environment, file: ConfigFile): AuthConfig {
   const tokenUrl = flags.tokenUrl ?? env['FHIR_OUTBOX_TOKEN_URL']
   const scope = flags.scope ?? env['FHIR_OUTBOX_SCOPE']
   const keyFile = flags.keyFile ?? env['FHIR_OUTBOX_KEY_FILE']
-  const shared = { ...(tokenUrl === undefined ? {} : { tokenUrl }), ...(scope === undefined ? {} : { scope }) }
+  const shared = {
+    ...(tokenUrl === undefined ? {} : { tokenUrl }),
+    ...(scope === undefined ? {} : { scope }),
+  }
   if (flags.register === true) return { type: 'register', ...shared }
   if (clientId === undefined) return file.auth ?? { type: 'none' }
   if (keyFile !== undefined) {
@@ -139,7 +148,10 @@ function authOf(flags: Flags, env: Environment, file: ConfigFile): AuthConfig {
 function checkedUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw badConfig(`"${text}" is no URL of a FHIR server.`, 'Give its base URL, e.g. https://fhir.example.org/r4.')
+    throw badConfig(
+      `"${text}" is no URL of a FHIR server.`,
+      'Give its base URL, e.g. https://fhir.example.org/r4.',
+    )
   }
   return url.href.replace(/\/+$/, '')
 }

@@ -13,12 +13,22 @@ export function isSameContent(sent: unknown, stored: unknown): boolean {
 function withoutDelivery(resource: unknown): unknown {
   if (!isObject(resource)) return resource
   const { id: _id, meta: _meta, identifier, ...content } = resource
-  const own = Array.isArray(identifier) ? identifier.filter((one) => !isKey(one)) : isKey(identifier) ? undefined : identifier
-  return own === undefined || (Array.isArray(own) && own.length === 0) ? content : { ...content, identifier: own }
+  const own = Array.isArray(identifier)
+    ? identifier.filter((one) => !isKey(one))
+    : isKey(identifier)
+      ? undefined
+      : identifier
+  return own === undefined || (Array.isArray(own) && own.length === 0)
+    ? content
+    : { ...content, identifier: own }
 }
 
 function isKey(identifier: unknown): boolean {
-  return isObject(identifier) && identifier['system'] === keySystem && /^urn:uuid:/.test(String(identifier['value']))
+  return (
+    isObject(identifier) &&
+    identifier['system'] === keySystem &&
+    /^urn:uuid:/.test(String(identifier['value']))
+  )
 }
 
 function equal(sent: unknown, stored: unknown): boolean {
@@ -26,7 +36,11 @@ function equal(sent: unknown, stored: unknown): boolean {
     return sent === stored || (typeof stored === 'string' && /^[A-Z][A-Za-z]+\/[^/]+$/.test(stored))
   }
   if (Array.isArray(sent)) {
-    return Array.isArray(stored) && sent.length === stored.length && sent.every((one, index) => equal(one, stored[index]))
+    return (
+      Array.isArray(stored) &&
+      sent.length === stored.length &&
+      sent.every((one, index) => equal(one, stored[index]))
+    )
   }
   if (!isObject(sent)) return sent === stored
   if (!isObject(stored)) return false

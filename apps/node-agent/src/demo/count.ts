@@ -45,7 +45,9 @@ export function countAtServer(happenings: readonly Happening[], content: ServerC
     delivered += 1
     duplicated += parts.reduce((sum, { length }) => sum + length - 1, 0)
     if (!isUnchanged(happening, parts)) changed += 1
-    const first = Math.min(...parts.flat().map((resource) => created.get(`${resource.resourceType}/${resource.id}`) ?? 0))
+    const first = Math.min(
+      ...parts.flat().map((resource) => created.get(`${resource.resourceType}/${resource.id}`) ?? 0),
+    )
     if (first < latest) outOfOrder += 1
     latest = Math.max(latest, first)
   }
@@ -85,7 +87,10 @@ function isUnchanged({ json, proof }: Happening, parts: readonly (readonly Resou
       return isSameContent(sent, parts[0]?.[0])
     case 'record': {
       const entries = member(sent, 'entry')
-      return Array.isArray(entries) && entries.every((entry, index) => isSameContent(member(entry, 'resource'), parts[index]?.[0]))
+      return (
+        Array.isArray(entries) &&
+        entries.every((entry, index) => isSameContent(member(entry, 'resource'), parts[index]?.[0]))
+      )
     }
   }
 }
@@ -94,7 +99,9 @@ function identifies(resource: Resource, value: string): boolean {
   const identifiers: unknown = resource['identifier']
   const tags = member(resource, 'meta', 'tag')
   return (
-    [identifiers].flat().some((one) => member(one, 'system') === demoSystem && member(one, 'value') === value) ||
+    [identifiers]
+      .flat()
+      .some((one) => member(one, 'system') === demoSystem && member(one, 'value') === value) ||
     [tags].flat().some((one) => member(one, 'system') === demoSystem && member(one, 'code') === value)
   )
 }

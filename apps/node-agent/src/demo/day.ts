@@ -8,7 +8,12 @@ export interface Happening {
 
 /** How a unit is recognised at the server without asking the queue: by content of our own. */
 export type Proof =
-  | { readonly kind: 'blood-pressure'; readonly patient: string; readonly at: string; readonly systolic: number }
+  | {
+      readonly kind: 'blood-pressure'
+      readonly patient: string
+      readonly at: string
+      readonly systolic: number
+    }
   | { readonly kind: 'identifier'; readonly type: string; readonly value: string }
   | { readonly kind: 'record'; readonly tagged: readonly { readonly type: string; readonly value: string }[] }
 
@@ -34,7 +39,9 @@ function bloodPressure(random: () => number, patient: string, at: string): Happe
   const systolic = between(random, 108, 158)
   const reading = {
     device: {
-      systemId: { ada: '00-1C-05-04-00-00-00-01', ben: '00-1C-05-04-00-00-00-02' }[patient] ?? '00-1C-05-04-00-00-00-03',
+      systemId:
+        { ada: '00-1C-05-04-00-00-00-01', ben: '00-1C-05-04-00-00-00-02' }[patient] ??
+        '00-1C-05-04-00-00-00-03',
       manufacturer: 'Demo Devices',
       model: 'Cuff 3',
       serialNumber: `C3-${patient}`,
@@ -65,11 +72,18 @@ function answers(random: () => number, patient: string, at: string): Happening {
     authored: at,
     subject: { identifier: { system: demoSystem, value: patient } },
     item: [
-      { linkId: 'mood', text: 'How do you feel?', answer: [{ valueString: pick(random, ['fine', 'tired', 'worried']) }] },
+      {
+        linkId: 'mood',
+        text: 'How do you feel?',
+        answer: [{ valueString: pick(random, ['fine', 'tired', 'worried']) }],
+      },
       { linkId: 'pain', text: 'Pain, 0 to 10', answer: [{ valueInteger: between(random, 0, 6) }] },
     ],
   }
-  return { json: JSON.stringify(response), proof: { kind: 'identifier', type: 'QuestionnaireResponse', value } }
+  return {
+    json: JSON.stringify(response),
+    proof: { kind: 'identifier', type: 'QuestionnaireResponse', value },
+  }
 }
 
 function clock(minute: number): string {

@@ -11,7 +11,9 @@ interface RecordEntry {
 const loinc = 'http://loinc.org'
 const snomed = 'http://snomed.info/sct'
 
-const concept = (system: string, code: string, display: string): object => ({ coding: [{ system, code, display }] })
+const concept = (system: string, code: string, display: string): object => ({
+  coding: [{ system, code, display }],
+})
 
 /**
  * One patient's complete record as a transaction: more than 200 entries of 13 types that refer to each other by
@@ -27,13 +29,20 @@ export function patientRecord(random: () => number): Happening {
     tagged.push({ type: resource.resourceType, value })
     const own = { system: demoSystem, value }
     // Provenance has no identifier: a tag does the same.
-    const marked = resource.resourceType === 'Provenance' ? { meta: { tag: [{ system: demoSystem, code: value }] } } : { identifier: [own] }
+    const marked =
+      resource.resourceType === 'Provenance'
+        ? { meta: { tag: [{ system: demoSystem, code: value }] } }
+        : { identifier: [own] }
     entries.push({ fullUrl, resource: { ...resource, ...marked } })
     return { reference: fullUrl }
   }
 
   const organization = add({ resourceType: 'Organization', name: 'Hillside Practice' })
-  const location = add({ resourceType: 'Location', name: 'Hillside, room 2', managingOrganization: organization })
+  const location = add({
+    resourceType: 'Location',
+    name: 'Hillside, room 2',
+    managingOrganization: organization,
+  })
   const practitioner = add({ resourceType: 'Practitioner', name: [{ family: 'Winter', given: ['Rosa'] }] })
   const patient = add({
     resourceType: 'Patient',
@@ -46,8 +55,17 @@ export function patientRecord(random: () => number): Happening {
     concept(snomed, '38341003', 'Hypertension'),
     concept(snomed, '44054006', 'Diabetes mellitus type 2'),
   ].map((code) => add({ resourceType: 'Condition', code, subject: patient, onsetDateTime: '2015-06-01' }))
-  add({ resourceType: 'AllergyIntolerance', code: concept(snomed, '91936005', 'Allergy to penicillin'), patient })
-  const careTeam = add({ resourceType: 'CareTeam', status: 'active', subject: patient, participant: [{ member: practitioner }] })
+  add({
+    resourceType: 'AllergyIntolerance',
+    code: concept(snomed, '91936005', 'Allergy to penicillin'),
+    patient,
+  })
+  const careTeam = add({
+    resourceType: 'CareTeam',
+    status: 'active',
+    subject: patient,
+    participant: [{ member: practitioner }],
+  })
   add({
     resourceType: 'CarePlan',
     status: 'active',

@@ -24,7 +24,10 @@ export function writesOf(destination: string, units: readonly Unit[]): readonly 
 }
 
 /** Stores all units of one input, or none; names the unit that is refused. */
-export async function acceptUnits(queue: DataQueue, writes: readonly UnitWrite[]): Promise<readonly Enqueued[]> {
+export async function acceptUnits(
+  queue: DataQueue,
+  writes: readonly UnitWrite[],
+): Promise<readonly Enqueued[]> {
   for (const write of writes) await previewUnit(queue, write)
   return queue.enqueueAll(writes)
 }
@@ -61,5 +64,8 @@ function readingJson(json: string): unknown {
 /** The same error, with the place in the file in front. */
 function naming(unit: Unit, cause: unknown): unknown {
   if (!(cause instanceof Error) || !('hint' in cause)) return cause
-  return new AgentError('ERR_BAD_INPUT', `${unit.source}: ${cause.message}`, { hint: String(cause.hint), cause })
+  return new AgentError('ERR_BAD_INPUT', `${unit.source}: ${cause.message}`, {
+    hint: String(cause.hint),
+    cause,
+  })
 }

@@ -26,7 +26,10 @@ export function readUnits(source: string, text: string): readonly Unit[] {
   const first = used[0]
   // One broken JSON text over many lines is not NDJSON: then the error of the whole file is the useful one.
   if (first === undefined || used.length < 2 || !tryParse(first.line).ok) {
-    throw bad(`${source} is not JSON: ${whole.reason}.`, 'Give FHIR in JSON, or NDJSON with one resource a line.')
+    throw bad(
+      `${source} is not JSON: ${whole.reason}.`,
+      'Give FHIR in JSON, or NDJSON with one resource a line.',
+    )
   }
   return used.flatMap(({ line, number }) => {
     const parsed = tryParse(line)
@@ -39,7 +42,10 @@ export function readUnits(source: string, text: string): readonly Unit[] {
 
 function unitsOf(source: string, value: unknown): readonly Unit[] {
   if (!isObject(value)) {
-    throw bad(`${source} holds no FHIR resource but ${nameOf(value)}.`, 'Put one resource a line (NDJSON) instead of a list.')
+    throw bad(
+      `${source} holds no FHIR resource but ${nameOf(value)}.`,
+      'Put one resource a line (NDJSON) instead of a list.',
+    )
   }
   if (value['resourceType'] === undefined && 'device' in value && 'measurements' in value) {
     return [unit('reading', value, source)]
@@ -56,7 +62,9 @@ function unitsOf(source: string, value: unknown): readonly Unit[] {
       return [unit('transaction', value, source)]
     case 'collection':
     case 'searchset':
-      return entriesOf(source, value).map((resource, index) => unit('resource', resource, `${source} entry ${index}`))
+      return entriesOf(source, value).map((resource, index) =>
+        unit('resource', resource, `${source} entry ${index}`),
+      )
     case 'document':
     case 'message':
       return [unit('resource', value, source)]
@@ -89,7 +97,10 @@ function tryParse(text: string): { ok: true; value: unknown } | { ok: false; rea
   } catch (error) {
     // The parser quotes what it met: content of a patient's file, so only the position is kept.
     const position = error instanceof Error ? /position (\d+)/.exec(error.message)?.[1] : undefined
-    return { ok: false, reason: position === undefined ? 'syntax error' : `syntax error at character ${position}` }
+    return {
+      ok: false,
+      reason: position === undefined ? 'syntax error' : `syntax error at character ${position}`,
+    }
   }
 }
 

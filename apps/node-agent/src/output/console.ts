@@ -9,7 +9,12 @@ export interface Console {
 }
 
 /** One result: a sentence for a person, or a JSON line for a program. */
-export function report(console: Console, event: string, facts: Readonly<Record<string, unknown>>, sentence: string): void {
+export function report(
+  console: Console,
+  event: string,
+  facts: Readonly<Record<string, unknown>>,
+  sentence: string,
+): void {
   console.out.write(console.json ? `${JSON.stringify({ event, ...facts })}\n` : `${sentence}\n`)
 }
 
@@ -25,7 +30,11 @@ export function reportError(console: Console, error: unknown): void {
   else console.err.write(`fhir-outbox: ${message}${hint === '' ? '' : `\n  ${hint}`}\n`)
 }
 
-export function describeError(error: unknown): { readonly code: string; readonly message: string; readonly hint: string } {
+export function describeError(error: unknown): {
+  readonly code: string
+  readonly message: string
+  readonly hint: string
+} {
   if (!(error instanceof Error)) return { code: 'ERR_UNEXPECTED', message: String(error), hint: '' }
   const { code, hint } = error as { code?: unknown; hint?: unknown }
   return {

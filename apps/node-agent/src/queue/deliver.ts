@@ -11,10 +11,73 @@ export interface Delivery {
 }
 
 export interface DeliverOptions {
-  /** Only these count; all when absent. */
+  /** Only these count; everything that waits when absent. */
   readonly sequences?: ReadonlySet<number>
   /** After this time the rest stays queued. */
   readonly waitMs: number
   readonly signal: AbortSignal
   readonly onProgress: (done: number, total: number) => void
+}
+
+/**
+ * Delivers until everything watched is settled, the time is over, the caller aborts, or a destination turns out
+ * to be closed: then waiting longer would not help now.
+ */
+export async function deliver(queue: DataQueue, options: DeliverOptions): Promise<Delivery> {
+  const { sequences, onProgress } = options
+  const total = sequences?.size ?? (await queue.stats()).waiting
+  const rejected: { sequence: number; failure: Failure }[] = []
+  let delivered = 0
+  let blockedBy: Failure | undefined
+  const { promise: over, resolve: finish } = deferred()
+  const settledAll = (): boolean => delivered + rejected.length >= total
+  const unsubscribe = queue.subscribe((event) => {
+    switch (event.type) {
+      case 'delivered':
+      case 'rejected':
+      case 'parked':
+        if (sequences !== undefined && !sequences.has(event.sequence)) return
+        if (event.type === 'delivered') delivered += 1
+        else rejected.push({ sequence: event.sequence, failure: event.failure })
+        onProgress(delivered + rejected.length, total)
+        if (settledAll()) finish()
+        return
+      case 'gate-closed':
+        blockedBy = event.gate.failure
+        finish()
+        return
+      case 'gate-opened':
+        blockedBy = undefined
+        return
+      case 'unknown':
+      case 'retried':
+        blockedBy = event.failure
+        return
+      default:
+    }
+  })
+  const timer = setTimeout(finish, options.waitMs)
+  options.signal.addEventListener('abort', finish, { once: true })
+  try {
+    if (total > 0 && !options.signal.aborted) {
+      onProgress(0, total)
+      queue.start()
+      await over
+    }
+    await queue.stop()
+  } finally {
+    clearTimeout(timer)
+    options.signal.removeEventListener('abort', finish)
+    unsubscribe()
+  }
+  const waiting = total - delivered - rejected.length
+  return { delivered, waiting, rejected, ...(waiting === 0 || blockedBy === undefined ? {} : { blockedBy }) }
+}
+
+function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => undefined
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
 }

@@ -1,6 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openDataQueue, openEncryptedDataQueue, type DataQueue, type Encryption } from '@fhir-outbox/data-queue'
+import {
+  openDataQueue,
+  openEncryptedDataQueue,
+  type DataQueue,
+  type Encryption,
+} from '@fhir-outbox/data-queue'
 import { createSealer, importRecipient } from '@fhir-outbox/envelope-crypto'
 import { createFhirClient, type FhirClient } from '@fhir-outbox/fhir-client'
 import { memoryStorage, type QueueStorage } from '@fhir-outbox/queue-core'
@@ -30,14 +35,22 @@ export async function openPreview(settings: Settings): Promise<DataQueue> {
 
 async function prepare(settings: Settings): Promise<(storage: QueueStorage) => DataQueue> {
   const fhir = await clientFor(settings.server, settings.auth, settings, 'client')
-  const encryption = settings.encryption === undefined ? undefined : await encryptionFor(settings.encryption, settings)
+  const encryption =
+    settings.encryption === undefined ? undefined : await encryptionFor(settings.encryption, settings)
   return (storage) => {
     const shared = { storage, fhir, key: settings.key }
-    return encryption === undefined ? openDataQueue(shared) : openEncryptedDataQueue({ ...shared, encryption })
+    return encryption === undefined
+      ? openDataQueue(shared)
+      : openEncryptedDataQueue({ ...shared, encryption })
   }
 }
 
-async function clientFor(url: string, auth: AuthConfig, settings: Settings, name: string): Promise<FhirClient> {
+async function clientFor(
+  url: string,
+  auth: AuthConfig,
+  settings: Settings,
+  name: string,
+): Promise<FhirClient> {
   const { directory, clientSecret } = settings
   const tokens = await tokenSource(auth, {
     url,

@@ -27,7 +27,9 @@ const defaultScope = 'system/*.*'
 
 /** The token source a config asks for; `undefined` for an open server. Nothing is requested yet. */
 export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promise<TokenSource | undefined> {
-  const server = (tokenUrl: string | undefined): { tokenEndpoint: string; resourceOrigins: string[] } | { fhirBaseUrl: string } =>
+  const server = (
+    tokenUrl: string | undefined,
+  ): { tokenEndpoint: string; resourceOrigins: string[] } | { fhirBaseUrl: string } =>
     tokenUrl === undefined
       ? { fhirBaseUrl: target.url }
       : { tokenEndpoint: tokenUrl, resourceOrigins: [new URL(target.url).origin] }

@@ -23,9 +23,10 @@ export const OBSERVATION_IDENTIFIER: string = phdProfile('PhdBaseObservation')
 /**
  * Systems of the identifiers that are ours: the guide gives none to a coincident time stamp nor to a measurement
  * without a device time stamp, and a resource without identifier is created twice when its bundle is repeated.
+ * (OIDs under 2.25 are UUIDs, free for everybody; a `urn:uuid:` system would look like a dangling reference.)
  */
-export const COINCIDENT_IDENTIFIER = 'urn:uuid:3b9f1d9e-6a83-4d0c-9a55-b0c6f2a4e7d1'
-export const RECEPTION_IDENTIFIER = 'urn:uuid:c1f0a6b4-52d7-4e39-8f1b-7d94e0a2c386'
+export const COINCIDENT_IDENTIFIER = 'urn:oid:2.25.79250627692709401424601792500409362385'
+export const RECEPTION_IDENTIFIER = 'urn:oid:2.25.257790535599238640109082714626681127814'
 
 /** Device identifier kinds: `identifier.type` code, `identifier.system`, number of octets. */
 export const ADDRESS_KINDS = {

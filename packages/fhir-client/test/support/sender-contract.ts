@@ -101,11 +101,15 @@ export function describeSenderContract(name: string, open: () => Promise<SenderF
       expect(error).toMatchObject({ code: 'ERR_TIMEOUT', sent: 'maybe' })
     })
 
-    it('rejects a broken connection, not knowing whether it was sent', async () => {
-      const error = await rejectionOf(fixture.sender.send(request('/cut', { body: '{}' })))
-      expect(error).toMatchObject({ code: 'ERR_NETWORK', sent: 'maybe' })
-      expect(fixture.seen).toHaveLength(1)
-    })
+    it.each(['GET', 'POST', 'PUT', 'DELETE'])(
+      'sends a %s once, also when the connection breaks',
+      async (method) => {
+        const body = method === 'GET' ? {} : { body: '{}' }
+        const error = await rejectionOf(fixture.sender.send(request('/cut', { method, ...body })))
+        expect(error).toMatchObject({ code: 'ERR_NETWORK', sent: 'maybe' })
+        expect(fixture.seen).toHaveLength(1)
+      },
+    )
 
     it('rejects with AbortError when the caller aborts', async () => {
       const controller = new AbortController()

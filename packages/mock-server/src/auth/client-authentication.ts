@@ -4,7 +4,7 @@ import { sameText, type Credentials, type MockClient } from './credentials.js'
 import { basicParts, formDecode } from './form-encoding.js'
 import { OauthProblem } from './oauth-problem.js'
 
-export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 export const assertionAlgorithms: readonly string[] = ['ES384', 'RS384']
 /** SMART App Launch, Backend Services: an assertion expires within five minutes. */
 const maxAssertionSeconds = 300

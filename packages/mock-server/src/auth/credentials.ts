@@ -63,8 +63,13 @@ export function createCredentials(random: SeededRandom, clock: () => number): Cr
       const token = tokens.get(match?.[1] ?? '')
       return token !== undefined && token.expiresAt > clock() ? token : undefined
     },
-    // 88 characters that end in `==`: a secret that must be form-encoded inside Basic.
-    newSecret: () => toBase64(random.bytes(64)),
+    newSecret: () => {
+      // 88 characters with `+`, `/` and `=`: a client that forgets to form-encode them always notices.
+      for (;;) {
+        const secret = toBase64(random.bytes(64))
+        if (secret.includes('+') && secret.includes('/')) return secret
+      }
+    },
     newOpaque,
   }
 }

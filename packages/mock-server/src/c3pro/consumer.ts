@@ -25,7 +25,7 @@ export interface ReceivedEnvelope {
 }
 
 /** The delivery keys a resource carries: as identifier, or as tag where the type has no free identifier. */
-export function deliveryKeys(resource: Resource): readonly string[] {
+function deliveryKeys(resource: Resource): readonly string[] {
   const meta = resource['meta']
   const tags = isObject(meta)
     ? asArray(meta['tag']).map((tag) => (isObject(tag) ? [tag['system'], tag['code']] : []))

@@ -3,7 +3,7 @@ import { idPattern, typePattern, type Resource } from './model.js'
 import { FhirProblem } from './problem.js'
 import { checkResource } from './structure.js'
 
-export type EntryMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+type EntryMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
 
 /** One entry of a batch or transaction after its `request` has been read. */
 export interface BundleEntry {

@@ -14,8 +14,8 @@ export interface SearchRequest {
   readonly order: ((a: StoredVersion, b: StoredVersion) => number) | undefined
 }
 
-export const defaultCount = 50
-export const maxCount = 1000
+const defaultCount = 50
+const maxCount = 1000
 const byName = new Map(searchParameters.map((parameter) => [parameter.name, parameter]))
 const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 const sorters: Readonly<Record<string, (a: StoredVersion, b: StoredVersion) => number>> = {

@@ -65,7 +65,11 @@ export function sequences(taken: Lease): number[] {
   return taken.entries.map(({ sequence }) => sequence)
 }
 
-export async function deliver(storage: QueueStorage, taken: Lease, only = sequences(taken)): Promise<void> {
+export async function deliver(
+  storage: QueueStorage,
+  taken: Lease,
+  only: readonly number[] = sequences(taken),
+): Promise<void> {
   await storage.settle(
     taken,
     only.map((sequence) => ({ sequence, outcome: 'delivered', note: text(`receipt-${sequence}`) })),

@@ -124,7 +124,7 @@ export function queryTests(test: DefineTest): void {
       const before = calls
       await action()
       // Adapters may tell a moment later, but must not need another call for it.
-      for (let turn = 0; turn < 200 && calls === before; turn++) await nextTurn()
+      await until(() => calls > before)
       ok(calls > before, `watch after ${what}`)
     }
     let sequence = 0
@@ -137,17 +137,20 @@ export function queryTests(test: DefineTest): void {
     const before = calls
     const othersBefore = others
     await addOne(storage)
-    for (let turn = 0; turn < 200 && others === othersBefore; turn++) await nextTurn()
+    await until(() => others > othersBefore)
     equal(calls, before, 'calls after the stop')
     ok(others > othersBefore, 'the other listener is still called')
     stopOther()
   })
 }
 
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 1)
-  })
+/** Gives asynchronous notifications up to 200 turns of the event loop. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 200 && !condition(); turn++) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1)
+    })
+  }
 }
 
 export function noteTests(test: DefineTest): void {

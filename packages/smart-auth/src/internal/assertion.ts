@@ -3,8 +3,10 @@ import { AuthError } from '../errors.js'
 import { importSigningKey, type AssertionAlgorithm, type SigningKey } from './signing-key.js'
 
 // SMART allows an expiry of up to 300 s ahead. Half of it tolerates the same error of this machine's clock in
-// both directions: two and a half minutes fast or slow.
+// both directions: two and a half minutes fast or slow. Servers that look at `iat` refuse one in the future, so
+// it is dated back, as far as servers that hold `exp` - `iat` against the same 300 s allow.
 const lifetimeSeconds = 150
+const backdateSeconds = 140
 
 export interface AssertionOptions {
   readonly clientId: string
@@ -22,14 +24,14 @@ export function assertionMaker(options: AssertionOptions): (audience: string) =>
   return async (audience) => {
     imported ??= importSigningKey(key, alg)
     const signer = await imported
-    const issuedAt = Math.floor(now() / 1000)
+    const seconds = Math.floor(now() / 1000)
     const header = { alg, kid, typ: 'JWT' }
     const claims = {
       iss: clientId,
       sub: clientId,
       aud: audience,
-      iat: issuedAt,
-      exp: issuedAt + lifetimeSeconds,
+      iat: seconds - backdateSeconds,
+      exp: seconds + lifetimeSeconds,
       jti: randomId(),
     }
     if (!('sign' in signer)) return new SignJWT(claims).setProtectedHeader(header).sign(signer)

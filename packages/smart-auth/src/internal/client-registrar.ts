@@ -19,7 +19,10 @@ export interface ClientRegistrarOptions {
 }
 
 function failed(message: string, hint: string, cause?: Error): AuthError {
-  return new AuthError('ERR_REGISTRATION_FAILED', message, { hint, ...(cause === undefined ? {} : { cause }) })
+  return new AuthError('ERR_REGISTRATION_FAILED', message, {
+    hint,
+    ...(cause === undefined ? {} : { cause }),
+  })
 }
 
 /** Registers one client and turns the answer into what is stored. */

@@ -1,5 +1,25 @@
 const longest = 200
 
+/** Registered error codes: they say nothing secret, whatever the secret is. */
+const knownErrors = new Set([
+  'access_denied',
+  'insufficient_scope',
+  'invalid_client',
+  'invalid_client_metadata',
+  'invalid_grant',
+  'invalid_redirect_uri',
+  'invalid_request',
+  'invalid_scope',
+  'invalid_software_statement',
+  'invalid_token',
+  'server_error',
+  'slow_down',
+  'temporarily_unavailable',
+  'unapproved_software_statement',
+  'unauthorized_client',
+  'unsupported_grant_type',
+])
+
 /** The forms in which a secret may come back in a server's error text. */
 function spellings(secret: string): readonly string[] {
   const form = new URLSearchParams({ s: secret }).toString().slice(2)
@@ -16,7 +36,8 @@ function looksSecret(run: string): boolean {
  * were sent, even where the server quotes only a part of them.
  */
 export function cleanText(text: string, secrets: readonly string[]): string {
-  const known = secrets.filter((secret) => secret !== '').flatMap(spellings)
+  // Shorter ones would only tear words apart.
+  const known = secrets.filter((secret) => secret.length >= 4).flatMap(spellings)
   let clean = text.slice(0, 16_384)
   for (const secret of known) clean = clean.replaceAll(secret, '[redacted]')
   clean = clean.replaceAll(/[A-Za-z0-9+/=_.~%-]{8,}/g, (run) =>
@@ -32,7 +53,9 @@ export function cleanText(text: string, secrets: readonly string[]): string {
 
 /** An OAuth `error` value, when it looks like one and repeats nothing secret. */
 export function cleanOAuthError(value: unknown, secrets: readonly string[]): string | undefined {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9_.:/-]{1,80}$/.test(value)) return undefined
+  if (typeof value !== 'string') return undefined
+  if (knownErrors.has(value)) return value
+  if (!/^[A-Za-z0-9_.:/-]{1,80}$/.test(value)) return undefined
   return cleanText(value, secrets) === value ? value : undefined
 }
 

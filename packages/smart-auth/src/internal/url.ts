@@ -1,12 +1,11 @@
 import { AuthError } from '../errors.js'
 
-const secureHint = 'Use an https URL without user name, password or fragment; plain http is for loopback only.'
+const secureHint =
+  'Use an https URL without user name, password or fragment; plain http is for loopback only.'
 
 export function isLoopback(url: URL): boolean {
   // The URL parser has already turned every spelling of an IPv4 address into four decimal numbers.
-  return (
-    url.hostname === 'localhost' || url.hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(url.hostname)
-  )
+  return url.hostname === 'localhost' || url.hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(url.hostname)
 }
 
 /** The URL as it may be shown: no user name, no query, no fragment. */

@@ -28,7 +28,7 @@ export interface NamedNote {
 }
 
 export interface SegmentFacts {
-  size: number
+  readonly size: number
   /** Weight of everything that was put into the segment, and of what is still needed. */
   total: number
   live: number

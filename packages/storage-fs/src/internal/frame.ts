@@ -129,11 +129,11 @@ export function layFrame(
   return start
 }
 
-/** Fills in owner, synced position and both checksums. */
+/** Fills in owner, synced position and both checksums. `at`: where in the segment the frame will be. */
 export function sealFrame(
   writer: ByteWriter,
   start: number,
-  seal: { readonly seed: number; readonly generation: number; readonly syncedTo: number },
+  seal: { readonly seed: number; readonly at: number; readonly generation: number; readonly syncedTo: number },
 ): void {
   const bytes = writer.view()
   const lengths = byteReader(bytes.subarray(start + 12, start + 20))
@@ -142,7 +142,7 @@ export function sealFrame(
   writer.setU32(start + 20, dataLength === 0 ? 0 : crc32c(bytes, seal.seed, metaEnd, metaEnd + dataLength))
   writer.setU32(start + 24, seal.generation)
   writer.setU32(start + 28, seal.syncedTo)
-  writer.setU32(start + 4, crc32c(bytes, seal.seed, start + 8, metaEnd))
+  writer.setU32(start + 4, crc32c(bytes, headSeed(seal.seed, seal.at), start + 8, metaEnd))
 }
 
 export interface FrameHeader {
@@ -190,6 +190,14 @@ export function frameLength(header: FrameHeader): number {
 /** The seed of every checksum in a segment. */
 export function seedOf(salt: Uint8Array): number {
   return crc32c(salt)
+}
+
+/**
+ * The seed of a frame's first checksum. Another seed always gives another checksum of the same bytes, so a
+ * frame is valid at one offset of one segment only, and a payload that holds frames cannot pass for them.
+ */
+export function headSeed(seed: number, offset: number): number {
+  return (seed ^ offset) >>> 0
 }
 
 export function segmentName(segment: number): string {

@@ -185,10 +185,10 @@ export function logWriter(options: LogWriterOptions): LogWriter {
     if (group.starts.length > 0) {
       const segment = await segmentFor(group.bytes.length)
       const { seed, syncedTo } = segment
-      for (const start of group.starts) {
-        sealFrame(group.bytes, start, { seed, generation: owner.generation, syncedTo })
-      }
       const at = segment.size
+      for (const start of group.starts) {
+        sealFrame(group.bytes, start, { seed, at: at + start, generation: owner.generation, syncedTo })
+      }
       await writeWhole(segment.file, group.bytes.view(), at)
       segment.size = at + group.bytes.length
       nextSequence = Math.max(nextSequence, group.highest + 1)

@@ -1,10 +1,12 @@
 import { systemCode } from '../fs-port.js'
-import { segmentName } from './frame.js'
+import { FRAME_HEADER_BYTES, segmentName } from './frame.js'
 import { offsetOf, segmentOf } from './log-writer.js'
-import { type Base, baseLength, type Gap, SNAPSHOT, writeSnapshot } from './records.js'
+import { type Base, type Gap, SNAPSHOT, writeSnapshot } from './records.js'
 import type { LostEntry } from './recover.js'
 import { readWhole } from './segment-files.js'
 import { exclusively, type Store } from './store.js'
+
+const MOST_META_BYTES = 16 * 1024
 
 const EMPTY: Omit<Base, 'appendedAt'> = { lane: '', gate: '', key: '', after: [], header: new Uint8Array(0) }
 
@@ -64,7 +66,8 @@ export async function quarantine(store: Store, sequence: number): Promise<void> 
     const gap = {
       segment: segmentOf(location),
       offset: offsetOf(location),
-      length: payloadBytes + baseLength(known),
+      // The length in the record may be damaged too: take what a record of this payload can be at most.
+      length: FRAME_HEADER_BYTES + MOST_META_BYTES + payloadBytes,
     }
     await keepBytes(store, gap)
     const base = { ...EMPTY, lane: known.lane, gate: known.gate, after: known.after, appendedAt: store.clock() - known.ageMs }

@@ -1,14 +1,13 @@
-import type { Entry, EntrySummary, IndexedEntry, LeasedEntry } from '@fhir-outbox/queue-core'
+import type { Entry, EntrySummary, IndexedEntry, LeasedEntry, ListQuery } from '@fhir-outbox/queue-core'
 import { storageFailed } from '../errors.js'
 import { systemCode } from '../fs-port.js'
 import { MalformedRecord } from './bytes.js'
 import type { Extra } from './catalog.js'
 import { offsetOf, segmentOf } from './log-writer.js'
 import { quarantine } from './quarantine.js'
-import { type Base, DECIDE, decodeRecord, SETTLE, SNAPSHOT } from './records.js'
-import { baseOf } from './restore.js'
+import { type Base, baseOf, DECIDE, decodeRecord, SETTLE, SNAPSHOT } from './records.js'
 import { DamagedRecord, type FrameReader } from './segment-files.js'
-import type { Store } from './store.js'
+import { requireOpen, type Store } from './store.js'
 
 export interface StoredBase {
   readonly base: Base
@@ -110,7 +109,7 @@ function summary(entry: IndexedEntry, base: Base | undefined, note: Uint8Array |
   }
 }
 
-export async function readSummary(
+async function readSummary(
   store: Store,
   reader: FrameReader,
   sequence: number,
@@ -121,7 +120,19 @@ export async function readSummary(
   return entry === undefined ? undefined : summary(entry, found?.base, note)
 }
 
+export async function readPage(store: Store, query: ListQuery): Promise<EntrySummary[]> {
+  requireOpen(store)
+  const reader = store.files.reader()
+  const page: EntrySummary[] = []
+  for (const sequence of store.catalog.index.list(query, store.clock())) {
+    const found = await readSummary(store, reader, sequence)
+    if (found !== undefined) page.push(found)
+  }
+  return page
+}
+
 export async function readEntry(store: Store, sequence: number): Promise<Entry | undefined> {
+  requireOpen(store)
   const { index, extras } = store.catalog
   const reader = store.files.reader()
   const before = index.entry(sequence, store.clock())

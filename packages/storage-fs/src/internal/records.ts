@@ -290,3 +290,10 @@ export function decodeRecord(type: number, meta: Uint8Array): LogRecord | undefi
       return undefined
   }
 }
+
+/** What an entry is, when the record says so. */
+export function baseOf(record: LogRecord | undefined): Base | undefined {
+  if (record === undefined) return undefined
+  if (record.type === ENTRY || record.type === SNAPSHOT) return record.base
+  return record.type === DECIDE ? record.corrected : undefined
+}

@@ -23,7 +23,6 @@ import {
   type LogRecord,
   MARK,
   SETTLE,
-  SNAPSHOT,
   STATE,
 } from './records.js'
 import { restoreEntries } from './restore.js'
@@ -106,9 +105,13 @@ async function openSegments(fs: FsPort, directory: string): Promise<Opened[]> {
   return opened
 }
 
-/** Refuses a directory that was written by a newer version, before anything is touched. */
-export async function checkFormat(fs: FsPort, directory: string): Promise<void> {
-  await openSegments(fs, directory)
+/**
+ * Refuses a directory that was written by a newer version, before anything is touched. Resolves to the highest
+ * owner number in the log.
+ */
+export async function checkFormat(fs: FsPort, directory: string): Promise<number> {
+  const opened = await openSegments(fs, directory)
+  return opened.reduce((highest, { header }) => Math.max(highest, header?.generation ?? 0), 0)
 }
 
 /** Adds what a segment holds. `open`: gaps behind its last entry, of which it is not known yet what they held. */
@@ -133,7 +136,7 @@ function collect(
     const location = locationOf(segment, item.offset)
     if (!item.dataIntact) into.damaged.add(location)
     if (item.control !== undefined) into.control.push({ location, record: item.control })
-    if (item.type === ENTRY || item.type === SNAPSHOT) {
+    if (item.isBase) {
       into.baseSequences.push(item.sequence)
       into.baseLocations.push(location)
     } else if (item.type === MARK || item.type === SETTLE || item.type === DECIDE || item.type === LANES) {

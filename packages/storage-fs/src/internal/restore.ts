@@ -1,10 +1,10 @@
-import type { AttemptNote, Settlement } from '@fhir-outbox/queue-core'
+import type { AttemptNote, Decision, Settlement } from '@fhir-outbox/queue-core'
 import { FRAME_HEADER_BYTES } from './frame.js'
 import type { Catalog } from './catalog.js'
 import { offsetOf, segmentOf } from './log-writer.js'
-import { type Base, DECIDE, decodeRecord, ENTRY, LANES, MARK, NOTE, RETIRE, SETTLE, SNAPSHOT, type SnapshotState, STATE } from './records.js'
+import { baseOf, DECIDE, decodeRecord, LANES, MARK, NOTE, RETIRE, SETTLE, SNAPSHOT, type SnapshotState, STATE } from './records.js'
 import type { Collected, LostEntry } from './recover.js'
-import type { FrameReader, SegmentFiles, StoredFrame } from './segment-files.js'
+import type { FrameReader, SegmentFiles } from './segment-files.js'
 
 const SPAN = 1024 * 1024
 
@@ -56,7 +56,10 @@ export async function restoreEntries(input: RestoreInput): Promise<Restored> {
       for (const sequence of record.sequences) retired.add(sequence)
       catalog.forgotten = record.totals
     } else if (record.type === STATE) catalog.forgotten = record.totals
-    else if (record.type === NOTE) catalog.notes.set(record.name, { version: record.version, location })
+    else if (record.type === NOTE && record.version >= (catalog.notes.get(record.name)?.version ?? 0)) {
+      // By version, not by place: compaction may have copied an older one while a newer was on its way.
+      catalog.notes.set(record.name, { version: record.version, location })
+    }
   }
   index.restoreForgotten(catalog.forgotten)
 
@@ -110,8 +113,8 @@ async function restoreBase(
 ): Promise<void> {
   const { header, meta } = await reader.head(location, SPAN)
   const record = decodeRecord(header.type, meta)
-  if (record?.type !== ENTRY && record?.type !== SNAPSHOT) return
-  const { base } = record
+  const base = baseOf(record)
+  if (base === undefined) return
   const common = {
     sequence,
     lane: base.lane,
@@ -121,10 +124,12 @@ async function restoreBase(
     appendedAt: Math.min(base.appendedAt, now),
     location,
   }
-  if (record.type === ENTRY) {
+  if (record?.type !== SNAPSHOT) {
     const payloadBytes = header.dataLength
     catalog.index.restore({ ...common, payloadBytes, state: 'waiting' }, now)
     catalog.learn({ sequence, lane: base.lane, key: base.key, payloadBytes, location })
+    // A redrive with another content starts the entry anew, with the note of the decision.
+    if (record?.type === DECIDE) catalog.extra(sequence, base.lane).noteAt = location
     return
   }
   const { state } = record
@@ -190,7 +195,7 @@ async function replay(
       }
     } else if (record?.type === DECIDE) {
       const { sequence } = frame.header
-      if (applies(sequence)) replayDecision(catalog, record, frame, sequence, location, then)
+      if (applies(sequence)) replayDecision(catalog, record, sequence, location, then)
     } else if (record?.type === LANES) {
       for (const [lane, hash] of record.lanes) setHash(catalog, lane, hash, location)
     }
@@ -220,17 +225,14 @@ function replaySettlement(catalog: Catalog, settlement: Settlement, location: nu
 
 function replayDecision(
   catalog: Catalog,
-  record: { readonly kind: 'redrive' | 'discard' | 'assume-delivered' | 'withdraw'; readonly corrected?: Base },
-  frame: Omit<StoredFrame, 'data'>,
+  record: { readonly kind: Decision['kind'] },
   sequence: number,
   location: number,
   then: number,
 ): void {
   const { index } = catalog
   const lane = index.entry(sequence, 0)?.lane ?? ''
-  const payloadBytes = frame.header.dataLength
-  if (record.corrected !== undefined) catalog.moved(sequence, payloadBytes, location, then)
-  index.decide(sequence, record.kind, then, record.corrected === undefined ? {} : { payloadBytes, location })
+  index.decide(sequence, record.kind, then)
   const extra = catalog.extra(sequence, lane)
   delete extra.noteBytes
   extra.noteAt = location
@@ -267,19 +269,13 @@ async function findDamaged(
   }
 }
 
-export function baseOf(record: ReturnType<typeof decodeRecord>): Base | undefined {
-  if (record === undefined) return undefined
-  if (record.type === ENTRY || record.type === SNAPSHOT) return record.base
-  return record.type === DECIDE ? record.corrected : undefined
-}
-
 /** A mark may be among what was lost: what waits from before then may have been sent. */
 function becomeDoubtful(catalog: Catalog, before: number, now: number): number[] {
   const doubtful: number[] = []
   if (before < 0) return doubtful
   const { index } = catalog
   for (let after = 0; ; ) {
-    const page = index.list({ state: 'waiting', after, limit: 1000 })
+    const page = index.list({ state: 'waiting', after, limit: 1000 }, now)
     for (const sequence of page) {
       const entry = index.entry(sequence, now)
       if (entry !== undefined && entry.location < before) doubtful.push(sequence)

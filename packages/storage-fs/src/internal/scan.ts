@@ -5,10 +5,11 @@ import {
   FRAME_HEADER_BYTES,
   type FrameHeader,
   frameLength,
+  headSeed,
   SEGMENT_HEADER_BYTES,
 } from './frame.js'
 import { MalformedRecord } from './bytes.js'
-import { decodeRecord, GAP, type LogRecord, NOTE, RETIRE, STATE } from './records.js'
+import { baseOf, decodeRecord, GAP, type LogRecord, NOTE, RETIRE, STATE } from './records.js'
 import { readWhole } from './segment-files.js'
 
 export interface ScannedFrame {
@@ -18,6 +19,8 @@ export interface ScannedFrame {
   readonly type: number
   readonly more: boolean
   readonly sequence: number
+  /** From here an entry can be read: what it is, and its payload. */
+  readonly isBase: boolean
   /** The checksum over the data holds. The one over header and meta does, or this would be a gap. */
   readonly dataIntact: boolean
   /** Only of the few types that are needed before the others can be read. */
@@ -69,7 +72,7 @@ export async function scanSegment(file: FsFile, seed: number, end: number): Prom
     const metaEnd = FRAME_HEADER_BYTES + header.metaLength
     const bytes = await bytesAt(offset, frameLength(header))
     if (bytes.length < frameLength(header)) return undefined
-    if (crc32c(bytes, seed, 8, metaEnd) !== header.headCrc) return undefined
+    if (crc32c(bytes, headSeed(seed, offset), 8, metaEnd) !== header.headCrc) return undefined
     const dataIntact = header.dataLength === 0 || crc32c(bytes, seed, metaEnd) === header.dataCrc
     return { header, meta: bytes.subarray(FRAME_HEADER_BYTES, metaEnd), dataIntact }
   }
@@ -101,8 +104,9 @@ export async function scanSegment(file: FsFile, seed: number, end: number): Prom
     syncedTo = Math.max(syncedTo, header.syncedTo)
     const length = frameLength(header)
     let control: LogRecord | undefined
+    let record: LogRecord | undefined
     try {
-      const record = decodeRecord(header.type, meta)
+      record = decodeRecord(header.type, meta)
       if (record === undefined) unknownType = header.type
       else if (CONTROL.has(record.type)) control = record
     } catch (error) {
@@ -119,6 +123,7 @@ export async function scanSegment(file: FsFile, seed: number, end: number): Prom
       type: header.type,
       more: header.more,
       sequence: header.sequence,
+      isBase: baseOf(record) !== undefined,
       dataIntact,
       ...(control === undefined ? {} : { control }),
     })

@@ -1,6 +1,6 @@
 import { type FsFile, type FsPort, systemCode } from '../fs-port.js'
 import { crc32c } from './crc32c.js'
-import { decodeFrameHeader, FRAME_HEADER_BYTES, type FrameHeader, frameLength, segmentName } from './frame.js'
+import { decodeFrameHeader, FRAME_HEADER_BYTES, type FrameHeader, frameLength, headSeed, segmentName } from './frame.js'
 import { offsetOf, segmentOf } from './log-writer.js'
 
 /** Thrown when a record's bytes are not what was written. */
@@ -19,6 +19,7 @@ export interface StoredFrame {
 export interface SegmentFiles {
   /** Seeds of the checksums and readable length, by segment. */
   set(segment: number, info: { readonly seed: number; readonly end: () => number }): void
+  info(segment: number): { readonly seed: number; readonly end: () => number } | undefined
   forget(segment: number): Promise<void>
   /** A reader with a window of its own, for one run of neighbouring records. */
   reader(): FrameReader
@@ -87,6 +88,7 @@ export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
     set: (segment, info) => {
       known.set(segment, info)
     },
+    info: (segment) => known.get(segment),
     forget: async (segment) => {
       known.delete(segment)
       await drop(segment)
@@ -94,7 +96,7 @@ export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
     reader: () => {
       let windowSegment = 0
       let windowStart = 0
-      let window = new Uint8Array(0)
+      let window: Uint8Array = new Uint8Array(0)
 
       async function bytesAt(segment: number, offset: number, length: number, span: number): Promise<Uint8Array> {
         const inside =
@@ -117,7 +119,7 @@ export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
         }
         const metaEnd = FRAME_HEADER_BYTES + header.metaLength
         const bytes = await bytesAt(segment, offset, metaEnd, span)
-        if (bytes.length < metaEnd || crc32c(bytes, info.seed, 8) !== header.headCrc) {
+        if (bytes.length < metaEnd || crc32c(bytes, headSeed(info.seed, offset), 8) !== header.headCrc) {
           throw new DamagedRecord('checksum of a record')
         }
         return { header, meta: bytes.subarray(FRAME_HEADER_BYTES) }

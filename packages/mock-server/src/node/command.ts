@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { utf8, toBase64 } from './bytes.js'
-import { createMockServer } from './create-mock-server.js'
-import { MockServerError } from './errors.js'
-import type { Listening } from './server/listen.js'
+import { utf8, toBase64 } from '../bytes.js'
+import { createMockServer } from '../create-mock-server.js'
+import { MockServerError } from '../errors.js'
+import type { Listening } from './listen.js'
 
 export const helpText = `fhir-outbox-mock - a mock FHIR R4, SMART and C3-PRO server
 

@@ -75,7 +75,10 @@ export async function listen(
   }
 
   const server = createServer((incoming, outgoing) => {
-    serve(incoming, outgoing).catch(() => outgoing.destroy())
+    serve(incoming, outgoing).catch(() => {
+      if (outgoing.headersSent) outgoing.destroy()
+      else outgoing.writeHead(500).end()
+    })
   })
   server.keepAliveTimeout = 60_000
 
@@ -141,12 +144,14 @@ function toRequest(
       for (const value of values ?? []) headers.append(name, value)
     }
     const url = new URL(incoming.url ?? '/', `http://${incoming.headers.host ?? 'localhost'}`)
+    // MSW throws on broken escapes while it matches.
+    decodeURIComponent(url.pathname)
     const body = method === 'GET' || method === 'HEAD' ? null : toWeb(incoming)
     // `duplex` is needed for streamed bodies and missing from the DOM types.
     const init: RequestInit & { duplex: 'half' } = { method, headers, body, signal, duplex: 'half' }
     return new Request(url, init)
   } catch {
-    // Methods and addresses that fetch cannot express.
+    // Methods and addresses that fetch or MSW cannot express.
     return undefined
   }
 }

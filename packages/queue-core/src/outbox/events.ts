@@ -1,0 +1,85 @@
+import type { Failure } from '../transport-port.js'
+import type { GateStatus } from './gates.js'
+
+interface AboutEntry {
+  readonly sequence: number
+  readonly lane: string
+  readonly gate: string
+}
+
+/** Everything an outbox tells. Plain data, without content, keys or patient data: enough for metrics. */
+export type OutboxEvent =
+  | {
+      readonly type: 'enqueued'
+      readonly sequence: number
+      readonly lane: string
+      readonly duplicate: boolean
+    }
+  | {
+      readonly type: 'leased'
+      readonly lane: string
+      readonly gate: string
+      readonly sequences: readonly number[]
+      readonly trial: boolean
+    }
+  /** A request with these entries was noted durably and is about to leave. */
+  | {
+      readonly type: 'sent'
+      readonly lane: string
+      readonly gate: string
+      readonly sequences: readonly number[]
+    }
+  | (AboutEntry & { readonly type: 'delivered'; readonly ageMs: number; readonly attempts: number })
+  | (AboutEntry & { readonly type: 'rejected' | 'parked'; readonly failure: Failure })
+  | (AboutEntry & {
+      readonly type: 'unknown' | 'retried'
+      readonly failure: Failure
+      readonly delayMs: number
+      readonly spent: boolean
+    })
+  | {
+      readonly type: 'decided'
+      readonly sequence: number
+      readonly decision: 'redrive' | 'discard' | 'assume-delivered' | 'withdraw'
+    }
+  | { readonly type: 'gate-closed'; readonly gate: GateStatus }
+  | { readonly type: 'gate-opened'; readonly gate: string }
+  /** A delivery ended by throwing, or told about entries it was not given. */
+  | {
+      readonly type: 'transport-failed'
+      readonly lane: string
+      readonly gate: string
+      readonly failure: Failure
+    }
+  /** Nothing more can be delivered now. */
+  | { readonly type: 'drained' }
+  | { readonly type: 'storage-failed'; readonly failure: Failure }
+
+export interface Emitter {
+  emit(event: OutboxEvent): void
+  subscribe(listener: (event: OutboxEvent) => void): () => void
+}
+
+export function createEmitter(): Emitter {
+  const listeners = new Set<{ readonly call: (event: OutboxEvent) => void }>()
+  return {
+    emit(event) {
+      const all = [...listeners]
+      for (const { call } of all) {
+        try {
+          call(event)
+        } catch (error) {
+          // The listener's fault must be seen, but must not stop a delivery half-way.
+          queueMicrotask(() => {
+            throw error
+          })
+        }
+      }
+    },
+    subscribe(listener) {
+      const entry = { call: listener }
+      listeners.add(entry)
+      return () => listeners.delete(entry)
+    },
+  }
+}

@@ -1,0 +1,156 @@
+import type { Failure, GateClosure } from '../transport-port.js'
+import { clamp, nextWait } from './backoff.js'
+import type { OutboxDefaults } from './defaults.js'
+
+/** What `Outbox.gates` says of one destination. */
+export interface GateStatus {
+  readonly gate: string
+  readonly state: 'open' | 'closed'
+  /** Why it is closed. */
+  readonly failure?: Failure
+  /** When one entry will be tried; 0 when that waits only for an entry. Absent while it is being tried. */
+  readonly nextTrialInMs?: number
+  /** Somebody has to sign in or correct the configuration. */
+  readonly needsPerson?: boolean
+}
+
+interface GateRecord {
+  closure: GateClosure | undefined
+  trialAt: number
+  /** The wait that led to `trialAt`: never wait longer than that from now, even when the clock jumps back. */
+  wait: number
+  trialRunning: boolean
+}
+
+/** Which destinations are closed, and when one entry may find out whether they still are. */
+export interface GateKeeper {
+  /** Learns of a gate. */
+  see(gate: string): void
+  closedGates(): string[]
+  /** A closed gate whose trial is due and not running, other than those to skip. */
+  dueTrial(skip: ReadonlySet<string>): string | undefined
+  beginTrial(gate: string): void
+  /** The trial ended without telling anything, e.g. because the outbox stops. */
+  dropTrial(gate: string): void
+  /** The trial told nothing new: the next one comes later. */
+  prolong(gate: string): void
+  /** Returns whether the gate was open before. */
+  close(gate: string, closure: GateClosure, byTrial: boolean): boolean
+  open(gate: string): void
+  isClosed(gate: string): boolean
+  /** Makes the trial of one gate, or of all, due now. */
+  hurry(gate?: string): void
+  nextTrialInMs(): number | undefined
+  status(): GateStatus[]
+  /** Why something is closed, if anything is. */
+  blockedBy(): Failure | undefined
+}
+
+export function gateKeeper(
+  defaults: OutboxDefaults,
+  environment: { now(): number; random(): number },
+): GateKeeper {
+  const gates = new Map<string, GateRecord>()
+
+  function recordOf(gate: string): GateRecord {
+    const known = gates.get(gate)
+    if (known !== undefined) return known
+    const fresh: GateRecord = { closure: undefined, trialAt: 0, wait: 0, trialRunning: false }
+    gates.set(gate, fresh)
+    return fresh
+  }
+
+  function trialInMs(record: GateRecord): number {
+    const now = environment.now()
+    if (record.trialAt - now > record.wait) record.trialAt = now + record.wait
+    return Math.max(0, record.trialAt - now)
+  }
+
+  function closed(): [string, GateRecord][] {
+    return [...gates].filter(([, { closure }]) => closure !== undefined)
+  }
+
+  function waitFor(closure: GateClosure, last: number | undefined): number {
+    const { gateBackoff, retryAfter } = defaults
+    if (closure.retryAfterMs !== undefined) {
+      return clamp(closure.retryAfterMs, retryAfter.minMs, retryAfter.maxMs)
+    }
+    if (closure.needsPerson === true) return gateBackoff.capMs
+    return nextWait(gateBackoff, last, environment.random())
+  }
+
+  return {
+    see(gate) {
+      recordOf(gate)
+    },
+    closedGates: () => closed().map(([gate]) => gate),
+    dueTrial(skip) {
+      return closed().find(
+        ([gate, record]) => !record.trialRunning && !skip.has(gate) && trialInMs(record) === 0,
+      )?.[0]
+    },
+    beginTrial(gate) {
+      recordOf(gate).trialRunning = true
+    },
+    dropTrial(gate) {
+      recordOf(gate).trialRunning = false
+    },
+    prolong(gate) {
+      const record = recordOf(gate)
+      record.trialRunning = false
+      record.wait = nextWait(defaults.gateBackoff, record.wait, environment.random())
+      record.trialAt = environment.now() + record.wait
+    },
+    close(gate, closure, byTrial) {
+      const record = recordOf(gate)
+      const wasOpen = record.closure === undefined
+      record.closure = closure
+      // Deliveries that were under way when the gate closed tell the same again; only a trial tells more.
+      if (wasOpen || byTrial) {
+        record.wait = waitFor(closure, wasOpen ? undefined : record.wait)
+        record.trialAt = environment.now() + record.wait
+      } else if (closure.retryAfterMs !== undefined) {
+        const wait = waitFor(closure, undefined)
+        if (wait > trialInMs(record)) {
+          record.wait = wait
+          record.trialAt = environment.now() + wait
+        }
+      }
+      if (byTrial) record.trialRunning = false
+      return wasOpen
+    },
+    open(gate) {
+      const record = recordOf(gate)
+      record.closure = undefined
+      record.trialRunning = false
+    },
+    isClosed: (gate) => gates.get(gate)?.closure !== undefined,
+    hurry(gate) {
+      for (const [name, record] of closed()) {
+        if (gate === undefined || gate === name) record.trialAt = environment.now()
+      }
+    },
+    nextTrialInMs() {
+      const waits = closed()
+        .filter(([, { trialRunning }]) => !trialRunning)
+        .map(([, record]) => trialInMs(record))
+        // A trial that is due but found no entry waits for one; the storage tells when that comes.
+        .filter((wait) => wait > 0)
+      return waits.length === 0 ? undefined : Math.min(...waits)
+    },
+    status() {
+      return [...gates].map(([gate, record]) => {
+        const { closure } = record
+        if (closure === undefined) return { gate, state: 'open' }
+        return {
+          gate,
+          state: 'closed',
+          failure: closure.failure,
+          ...(record.trialRunning ? {} : { nextTrialInMs: trialInMs(record) }),
+          ...(closure.needsPerson === undefined ? {} : { needsPerson: closure.needsPerson }),
+        }
+      })
+    },
+    blockedBy: () => closed()[0]?.[1].closure?.failure,
+  }
+}

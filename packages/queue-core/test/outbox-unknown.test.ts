@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest'
+import { memoryStorage, type Outcome } from '@fhir-outbox/queue-core'
+import { memoryData, memoryHandle } from '../src/memory-storage.js'
+import { delivered, deliverAll, fakeTime, until, world } from './world.js'
+
+const lostReply = { code: 'ERR_CONNECTION_LOST', message: 'no answer' }
+
+describe('openOutbox: unknown outcomes', () => {
+  it('marked entries without an outcome become unknown and are resolved, group by group', async () => {
+    const w = world({
+      async *answer(entries, context, kind) {
+        if (kind === 'resolve') {
+          yield entries.map((entry) => delivered(entry))
+          return
+        }
+        await context.mark([1, 2], { url: 'Observation' })
+        yield []
+        throw new Error('reset')
+      },
+    })
+    for (let count = 0; count < 4; count++) await w.add()
+    w.outbox.start()
+    await w.time.advance(0)
+    const states: string[] = []
+    for await (const { state, attempts } of w.outbox.list()) states.push(`${state} ${attempts}`)
+    expect(states).toEqual(['unknown 0', 'unknown 0', 'waiting 0', 'waiting 0'])
+    await w.time.advance(1999)
+    expect(w.calls.length).toBe(1)
+    await w.time.advance(1)
+    expect(w.calls[1]).toMatchObject({ kind: 'resolve', sequences: [1, 2] })
+    // The rest of the lane is sent only now, after the unknown ones are settled.
+    await until(() => w.calls.length === 3)
+    expect(w.calls[2]).toMatchObject({ kind: 'deliver', sequences: [3, 4] })
+    await w.outbox.close()
+  })
+
+  it('resolve sees the mark with its info', async () => {
+    const marks: unknown[] = []
+    const w = world({
+      async *answer(entries, context, kind) {
+        if (kind === 'deliver') {
+          await context.mark(
+            entries.map(({ sequence }) => sequence),
+            { attempt: 1 },
+          )
+          yield entries.map(({ sequence }): Outcome => ({ sequence, kind: 'unknown', failure: lostReply }))
+          return
+        }
+        for (const { mark } of entries) marks.push(JSON.parse(new TextDecoder().decode(mark?.info)))
+        yield entries.map((entry) => delivered(entry))
+      },
+    })
+    await w.add()
+    w.outbox.start()
+    await w.time.advance(2000)
+    expect(marks).toEqual([{ attempt: 1 }])
+    await w.outbox.close()
+  })
+
+  it('an entry that stays unknown for a day is parked, and its lane goes on', async () => {
+    const w = world({
+      async *answer(entries, context) {
+        const stuck = entries.find(({ sequence }) => sequence === 1)
+        if (stuck === undefined) return yield* deliverAll(entries, context)
+        await context.mark([1])
+        yield [{ sequence: 1, kind: 'unknown', failure: lostReply, spent: true }]
+      },
+    })
+    await w.add()
+    const behind = await w.add()
+    w.outbox.start()
+    await w.time.advance(86_400_000 - 60_000)
+    expect((await w.outbox.read(1))?.state).toBe('unknown')
+    expect((await w.outbox.read(behind))?.state).toBe('waiting')
+    w.outbox.nudge()
+    await w.outbox.flush()
+    await w.time.advance(60_000 + 300_000)
+    expect(await w.outbox.settled(1)).toMatchObject({ state: 'dead', reason: 'parked', failure: lostReply })
+    expect(await w.outbox.settled(behind)).toMatchObject({ state: 'delivered' })
+
+    await w.outbox.assumeDelivered(1, { actor: 'anna', reason: 'seen in the record' })
+    expect(await w.outbox.settled(1)).toMatchObject({
+      state: 'delivered',
+      assumed: { actor: 'anna', reason: 'seen in the record' },
+    })
+    await w.outbox.close()
+  })
+
+  it('an entry proven not applied is sent again', async () => {
+    let round = 0
+    const w = world({
+      async *answer(entries, context, kind) {
+        round++
+        if (round === 1) {
+          await context.mark([1])
+          yield [{ sequence: 1, kind: 'unknown', failure: lostReply, delayMs: 0 }]
+        } else if (kind === 'resolve') {
+          yield [{ sequence: 1, kind: 'not-sent', failure: lostReply, delayMs: 0 }]
+        } else yield entries.map((entry) => delivered(entry))
+      },
+    })
+    await w.add()
+    expect(await w.outbox.flush()).toMatchObject({ delivered: 1 })
+    expect(w.calls.map(({ kind }) => kind)).toEqual(['deliver', 'resolve', 'deliver'])
+    await w.outbox.close()
+  })
+
+  it('after a crash in the middle, what was marked is resolved, and nothing is sent blindly', async () => {
+    const time = fakeTime()
+    const data = memoryData({ now: time.now })
+    const supports = memoryStorage().supports
+    const first = world({
+      time,
+      storage: memoryHandle(data, supports),
+      async *answer(_entries, context) {
+        await context.mark([1, 2])
+        yield [delivered({ sequence: 1 })]
+        await new Promise(() => undefined)
+      },
+    })
+    for (let count = 0; count < 3; count++) await first.add()
+    first.outbox.start()
+    await until(() => first.types().includes('delivered'))
+    // The first outbox is never heard of again.
+    data.index.abandonLeases(time.now())
+    const second = world({ time, storage: memoryHandle(data, supports) })
+    expect(await second.outbox.flush()).toMatchObject({ delivered: 2, waiting: 0 })
+    expect(second.calls.map(({ kind, sequences }) => [kind, sequences])).toEqual([
+      ['resolve', [2]],
+      ['deliver', [3]],
+    ])
+  })
+
+  it('a mark that fails keeps the bytes at home and the entry waiting', async () => {
+    let sent = false
+    const w = world({
+      async *answer(entries, context) {
+        await context.mark([1], 'x'.repeat(2000))
+        sent = true
+        yield entries.map((entry) => delivered(entry))
+      },
+    })
+    await w.add()
+    await w.outbox.flush()
+    expect(sent).toBe(false)
+    expect(await w.outbox.read(1)).toMatchObject({ state: 'waiting', attempts: 0 })
+    expect(w.events).toContainEqual(
+      expect.objectContaining({
+        type: 'transport-failed',
+        failure: expect.objectContaining({ code: 'ERR_INVALID_ENTRY' }),
+      }),
+    )
+    await w.outbox.close()
+  })
+})

@@ -1,0 +1,232 @@
+import type { Extra } from './catalog.js'
+import { liveBytes } from './catalog.js'
+import { segmentName } from './frame.js'
+import { locationOf, segmentOf } from './log-writer.js'
+import {
+  type Base,
+  LANES,
+  NOTE,
+  SNAPSHOT,
+  type SnapshotState,
+  STATE,
+  writeLanes,
+  writeSnapshot,
+  writeState,
+} from './records.js'
+import { readBaseAt, readNote } from './read.js'
+import { keepBytes, pushQuarantined } from './quarantine.js'
+import { scanSegment } from './scan.js'
+import { DamagedRecord, type FrameReader } from './segment-files.js'
+import { exclusively, type Store } from './store.js'
+import { MalformedRecord } from './bytes.js'
+import { writeNote } from './notes.js'
+
+/** Copies are pushed in portions, so that memory stays small and appends get their turn. */
+const PORTION = 1024 * 1024
+
+/** The oldest segment, when removing it is worth copying what still lives in it. */
+function victim(store: Store): number | undefined {
+  const { segments } = store.catalog
+  const { current } = store.writer
+  const [oldest] = segments.keys()
+  if (oldest === undefined || current === undefined || oldest >= current.segment) return undefined
+  const facts = segments.get(oldest)
+  if (facts === undefined) return undefined
+  if (liveBytes(facts) * 2 < facts.size) return oldest
+  let total = 0
+  let live = 0
+  for (const each of segments.values()) {
+    total += each.size
+    live += liveBytes(each)
+  }
+  // Segments go from the oldest on, so one that is fully alive may stand before much that is dead.
+  const tooMuch = total > 2 * live + 4 * store.segmentBytes
+  const tooMany = segments.size > 8 + (4 * live) / store.segmentBytes
+  return tooMuch || tooMany ? oldest : undefined
+}
+
+/** Removes old segments as long as that is worth it. */
+export async function compact(store: Store): Promise<void> {
+  const until = store.writer.current?.segment ?? 0
+  for (;;) {
+    const oldest = victim(store)
+    // What was copied in this round is not copied again in it.
+    if (oldest === undefined || oldest >= until || store.closed) return
+    await removeSegment(store, oldest)
+  }
+}
+
+async function removeSegment(store: Store, segment: number): Promise<void> {
+  const { catalog, writer, fs, directory } = store
+  await copyEntries(store, segment)
+  copyLanes(store, segment)
+  const totals = catalog.forgotten
+  writer.push([
+    {
+      type: STATE,
+      more: false,
+      sequence: 0,
+      at: store.clock(),
+      meta: (into) => writeState(into, segment + 1, totals),
+    },
+  ])
+  // Only when the copies are durable may the originals go.
+  await writer.sync()
+  catalog.segments.delete(segment)
+  await store.files.forget(segment)
+  await fs.unlink(`${directory}/${segmentName(segment)}`)
+  await fs.syncDirectory(directory)
+}
+
+async function copyEntries(store: Store, segment: number): Promise<void> {
+  const { fs, directory, catalog, writer } = store
+  const info = store.files.info(segment)
+  if (info === undefined) return
+  const file = await fs.open(`${directory}/${segmentName(segment)}`, 'read')
+  let items
+  try {
+    items = (await scanSegment(file, info.seed, info.end())).items
+  } finally {
+    await file.close()
+  }
+  const reader = store.files.reader()
+  for (const item of items) {
+    if (item.kind === 'gap') continue
+    const location = locationOf(segment, item.offset)
+    if (item.isBase) {
+      const { sequence } = item
+      if (catalog.index.entry(sequence, 0)?.location === location) {
+        await exclusively(store, sequence, () => copyEntry(store, reader, sequence, location))
+      }
+    } else if (item.control?.type === NOTE && catalog.notes.get(item.control.name)?.location === location) {
+      const { name, version } = item.control
+      const { data } = await reader.frame(location, PORTION)
+      await writeNote(store, name, version, data.slice(), location)
+    }
+    if (writer.queuedBytes > PORTION) await writer.flush()
+  }
+}
+
+async function copyEntry(store: Store, reader: FrameReader, sequence: number, location: number): Promise<void> {
+  const { catalog, writer } = store
+  for (;;) {
+    const before = catalog.index.entry(sequence, store.clock())
+    if (before?.location !== location) return
+    const needsPayload = before.state === 'waiting' || before.state === 'unknown' || before.state === 'dead'
+    const extra = catalog.extras.get(sequence)
+    const noteAt = extra?.noteAt
+    const noteBytes = extra?.noteBytes
+    const note = await readNote(store, store.files.reader(), sequence, extra)
+    let base: Base = {
+      appendedAt: store.clock() - before.ageMs,
+      lane: before.lane,
+      gate: before.gate,
+      key: '',
+      after: before.after,
+      header: new Uint8Array(0),
+    }
+    let payload = new Uint8Array(0)
+    try {
+      const found = await readBaseAt(reader, location, PORTION, needsPayload)
+      base = found.base
+      payload = new Uint8Array(found.payload)
+    } catch (error) {
+      if (!(error instanceof DamagedRecord || error instanceof MalformedRecord)) throw error
+      if (needsPayload) {
+        await quarantineHere(store, sequence, base, before.payloadBytes, location)
+        return
+      }
+    }
+    const now = store.clock()
+    const entry = catalog.index.entry(sequence, now)
+    const latest = catalog.extras.get(sequence)
+    if (entry === undefined) return
+    // It changed while it was read: read again, so that the copy is of one moment.
+    if (latest?.noteAt !== noteAt || latest?.noteBytes !== noteBytes || entry.state !== before.state) continue
+    const { payloadBytes } = entry
+    const state = snapshotOf(entry, latest, note, now)
+    writer.push([
+      {
+        type: SNAPSHOT,
+        more: false,
+        sequence,
+        at: now,
+        meta: (into) => writeSnapshot(into, base, state),
+        ...(needsPayload ? { data: payload } : {}),
+        written: (place) => {
+          catalog.moved(sequence, payloadBytes, place, store.clock())
+          const extraNow = catalog.extras.get(sequence)
+          if (extraNow === undefined || note === undefined) return
+          // A settlement that came after the copy brought its own note.
+          if (extraNow.noteAt === noteAt && extraNow.noteBytes === noteBytes) {
+            delete extraNow.noteBytes
+            extraNow.noteAt = place
+          }
+        },
+      },
+    ])
+    return
+  }
+}
+
+function snapshotOf(
+  entry: NonNullable<ReturnType<Store['catalog']['index']['entry']>>,
+  extra: Extra | undefined,
+  note: Uint8Array | undefined,
+  now: number,
+): SnapshotState {
+  const { deadReason, dueInMs, troubledForMs, mark } = entry
+  return {
+    state: entry.state,
+    attempts: entry.attempts,
+    payloadBytes: entry.payloadBytes,
+    // A waiting entry keeps its mark only while the request may be under way.
+    markOpen: entry.state === 'waiting' && mark !== undefined,
+    ...(deadReason === undefined ? {} : { deadReason }),
+    ...(dueInMs === undefined ? {} : { dueAt: now + dueInMs }),
+    ...(troubledForMs === undefined ? {} : { troubledSince: now - troubledForMs }),
+    ...(extra?.settled === undefined ? {} : { settledAt: extra.settled.at }),
+    ...(mark === undefined ? {} : { mark }),
+    ...(note === undefined ? {} : { note }),
+  }
+}
+
+async function quarantineHere(
+  store: Store,
+  sequence: number,
+  base: Base,
+  payloadBytes: number,
+  location: number,
+): Promise<void> {
+  const gap = { segment: segmentOf(location), offset: location % 2 ** 32, length: payloadBytes + 16 * 1024 }
+  await keepBytes(store, gap)
+  store.catalog.index.quarantine(sequence, store.clock())
+  pushQuarantined(store, { sequence, base, payloadBytes, gap })
+}
+
+/** The last receipt hash of each lane must not go with the segment that holds it. */
+function copyLanes(store: Store, segment: number): void {
+  const { catalog, writer } = store
+  const lanes: (readonly [string, Uint8Array])[] = []
+  for (const [lane, facts] of catalog.lanes) {
+    if (facts.hash !== undefined && facts.hashSegment <= segment) lanes.push([lane, facts.hash])
+  }
+  for (let from = 0; from < lanes.length; from += 1000) {
+    const portion = lanes.slice(from, from + 1000)
+    writer.push([
+      {
+        type: LANES,
+        more: false,
+        sequence: 0,
+        at: store.clock(),
+        meta: (into) => writeLanes(into, portion),
+        written: (location) => {
+          for (const [lane, hash] of portion) {
+            const facts = catalog.lanes.get(lane)
+            if (facts?.hash === hash) facts.hashSegment = segmentOf(location)
+          }
+        },
+      },
+    ])
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  type AttemptNote,
+  checkLeaseRequest,
+  checkMarks,
+  checkNote,
+  type Lease,
+  type LeaseRequest,
+  type NothingReady,
+  type Settlement,
+} from '@fhir-outbox/queue-core'
+import { forgetOld } from './append.js'
+import { noteWritten } from './decide.js'
+import { segmentOf } from './log-writer.js'
+import { readLeased } from './read.js'
+import { MARK, SETTLE, writeMarks, writeSettlements } from './records.js'
+import { requireOpen, type Store } from './store.js'
+
+/** Settlements wait for the file only when more than this is on its way. */
+const QUEUED_BYTES = 4 * 1024 * 1024
+
+export async function lease(store: Store, request: LeaseRequest): Promise<Lease | NothingReady> {
+  const { index } = store.catalog
+  requireOpen(store)
+  checkLeaseRequest(request)
+  for (;;) {
+    const taken = index.lease(request, store.clock())
+    if (!('sequences' in taken)) return taken
+    const { sequences, ...rest } = taken
+    try {
+      const entries = await readLeased(store, sequences)
+      requireOpen(store)
+      // All of them had to be quarantined: the lane goes on with what comes next.
+      if (entries.length === 0) continue
+      return { ...rest, entries }
+    } catch (error) {
+      giveBack(store, taken.id, sequences)
+      throw error
+    }
+  }
+}
+
+/** A lease that nobody got must not block its lane until it expires. */
+function giveBack(store: Store, id: string, sequences: readonly number[]): void {
+  const { index } = store.catalog
+  const now = store.clock()
+  for (const sequence of sequences) {
+    const state = index.entry(sequence, now)?.state
+    if (state !== 'waiting' && state !== 'unknown') continue
+    try {
+      index.settle(id, [{ sequence, outcome: state, delayMs: 0, spent: false }], now)
+    } catch {
+      // Expired or evicted meanwhile: then it is not in the way.
+    }
+  }
+}
+
+export async function mark(store: Store, held: Lease, notes: readonly AttemptNote[]): Promise<void> {
+  const { index } = store.catalog
+  requireOpen(store)
+  checkMarks(notes)
+  const sequences = notes.map((note) => note.sequence)
+  // The index first, so that a copy of the entry made meanwhile has the mark.
+  index.mark(held.id, notes, store.clock())
+  store.writer.push([
+    {
+      type: MARK,
+      more: false,
+      sequence: 0,
+      at: store.clock(),
+      meta: (into) => writeMarks(into, notes),
+    },
+  ])
+  await store.writer.sync()
+  index.checkLease(held.id, sequences, store.clock())
+}
+
+export async function settle(store: Store, held: Lease, settlements: readonly Settlement[]): Promise<void> {
+  const { catalog, writer } = store
+  requireOpen(store)
+  for (const { note } of settlements) checkNote(note)
+  const now = store.clock()
+  catalog.index.settle(held.id, settlements, now)
+  catalog.noted(settlements, held.lane, undefined)
+  const notes = new Map<number, Uint8Array>()
+  for (const { sequence, outcome } of settlements) {
+    const bytes = catalog.extras.get(sequence)?.noteBytes
+    if (bytes !== undefined) notes.set(sequence, bytes)
+    if (outcome === 'delivered') catalog.settled(sequence, true, now)
+  }
+  const hash = catalog.lanes.get(held.lane)?.hash
+  writer.push([
+    {
+      type: SETTLE,
+      more: false,
+      sequence: 0,
+      at: now,
+      meta: (into) => writeSettlements(into, settlements),
+      written: (location) => {
+        for (const [sequence, bytes] of notes) noteWritten(store, sequence, bytes, location)
+        const facts = catalog.lanes.get(held.lane)
+        if (facts !== undefined && facts.hash === hash && facts.hashSegment === Infinity) {
+          facts.hashSegment = segmentOf(location)
+        }
+      },
+    },
+  ])
+  forgetOld(store)
+  store.tidy()
+  store.notify()
+  if (writer.queuedBytes > QUEUED_BYTES) await writer.flush()
+}

@@ -1,0 +1,34 @@
+import { segmentName } from './frame.js'
+import { keepBytes, pushQuarantined, quarantineName } from './quarantine.js'
+import { GAP, MARK, writeGap, writeMarks } from './records.js'
+import type { Recovered } from './recover.js'
+import { doubtfulMark } from './restore.js'
+import type { Store } from './store.js'
+
+/** Writes down what recovery found, so that the next one need not find it again, and clears away leftovers. */
+export async function repair(store: Store, recovered: Recovered): Promise<void> {
+  const { fs, directory, writer } = store
+  const at = store.clock()
+  // First, because a segment whose creation was interrupted has the name of the next one.
+  for (const name of recovered.obsolete) await fs.unlink(`${directory}/${name}`)
+  for (const gap of recovered.gaps) {
+    if (!recovered.unreadable.includes(gap.segment)) await keepBytes(store, gap)
+  }
+  for (const lost of recovered.lost) {
+    if (lost.base !== undefined) await keepBytes(store, lost.gap)
+    pushQuarantined(store, lost)
+  }
+  if (recovered.doubtful.length > 0) {
+    const marks = recovered.doubtful.map(doubtfulMark)
+    writer.push([{ type: MARK, more: false, sequence: 0, at, meta: (into) => writeMarks(into, marks) }])
+  }
+  for (const gap of recovered.gaps) {
+    writer.push([{ type: GAP, more: false, sequence: 0, at, meta: (into) => writeGap(into, gap) }])
+  }
+  if (recovered.gaps.length > 0 || recovered.lost.length > 0) await writer.sync()
+  for (const segment of recovered.unreadable) {
+    const aside = `${directory}/${quarantineName({ segment, offset: 0, length: 0 })}`
+    await fs.rename(`${directory}/${segmentName(segment)}`, aside)
+  }
+  if (recovered.unreadable.length > 0 || recovered.obsolete.length > 0) await fs.syncDirectory(directory)
+}

@@ -1,0 +1,270 @@
+import type { QueueLimits, QueueStorage, Retention } from '@fhir-outbox/queue-core'
+import { QueueError } from '@fhir-outbox/queue-core'
+import { storageFailed } from './errors.js'
+import type { FsPort } from './fs-port.js'
+import { createAppend, forgetOld } from './internal/append.js'
+import type { Catalog } from './internal/catalog.js'
+import { compact } from './internal/compact.js'
+import { decide } from './internal/decide.js'
+import { lease, mark, settle } from './internal/lease.js'
+import { type Ownership, takeOwnership } from './internal/lock.js'
+import { logWriter, type SegmentInfo } from './internal/log-writer.js'
+import { createNotes } from './internal/notes.js'
+import { readEntry, readPage } from './internal/read.js'
+import { CLOSE } from './internal/records.js'
+import { checkFormat, recover, type Recovered } from './internal/recover.js'
+import { repair } from './internal/repair.js'
+import { createRoom } from './internal/room.js'
+import { segmentFiles, type SegmentFiles } from './internal/segment-files.js'
+import { requireOpen, type Store } from './internal/store.js'
+import { nodeFs } from './node-fs.js'
+
+/** Limits of a storage in files. */
+export interface FsStorageLimits extends QueueLimits {
+  /** Free bytes that must stay on the disk; `append` refuses before. Default 256 MiB; 0 for no check. */
+  readonly freeDiskBytes?: number
+}
+
+/** Options of `openFsStorage`. */
+export interface FsStorageOptions {
+  /** A directory of its own. It is created with mode 0700 when it does not exist. */
+  readonly directory: string
+  /** Default: the file system of Node.js. */
+  readonly fs?: FsPort
+  /** Milliseconds since 1970. Default: a clock that starts at the wall clock and never runs backwards. */
+  readonly now?: () => number
+  readonly limits?: FsStorageLimits
+  /** How long delivered and discarded entries are remembered. Default 30 days or 100,000. */
+  readonly receipts?: Partial<Retention>
+  /** A log file is closed when it would grow beyond this. Default 16 MiB. */
+  readonly segmentBytes?: number
+}
+
+/** What opening found. */
+export interface FsRecovery {
+  /** Bytes of an interrupted, never acknowledged write that were cut off. */
+  readonly cutBytes: number
+  /** Sequences of entries whose record could not be read; they are `quarantined` now. */
+  readonly quarantined: readonly number[]
+  /** Waiting entries that became `unknown`, because a damaged record may have been the mark of a request. */
+  readonly doubtful: readonly number[]
+}
+
+/** A queue storage in files. */
+export interface FsStorage extends QueueStorage {
+  readonly recovery: FsRecovery
+}
+
+const DAY = 24 * 60 * 60 * 1000
+const MIB = 1024 * 1024
+
+/**
+ * Opens a queue storage in a directory; creates it when there is none. One process at a time: a second one is
+ * refused, a lock left by a dead one is taken over. Rejects with `ERR_STORAGE_LOCKED`, `ERR_STORAGE_FORMAT`
+ * (written by a newer version; nothing was touched) or `ERR_STORAGE_FAILED`.
+ *
+ * @example
+ * const storage = await openFsStorage({ directory: '/var/lib/gateway/outbox' })
+ */
+export async function openFsStorage(options: FsStorageOptions): Promise<FsStorage> {
+  const fs = options.fs ?? nodeFs()
+  const { directory } = options
+  const clock = steadyClock(options.now)
+  let owner: Ownership | undefined
+  let files: SegmentFiles | undefined
+  try {
+    await fs.mkdir(directory)
+    const generation = await checkFormat(fs, directory)
+    owner = await takeOwnership(fs, directory, generation)
+    files = segmentFiles(fs, directory)
+    const recovered = await recover(fs, directory, files, { owner: leaseOwner(owner), now: clock() })
+    return await start(options, { fs, clock, owner, files, recovered })
+  } catch (error) {
+    await files?.close()
+    await owner?.release().catch(() => undefined)
+    if (error instanceof QueueError) throw error
+    throw storageFailed(`the storage in ${directory} cannot be opened`, error)
+  }
+}
+
+/** The index makes lease ids from it: never the same for two owners of a directory. */
+function leaseOwner(owner: Ownership): string {
+  return `fs${owner.generation}`
+}
+
+function steadyClock(now: (() => number) | undefined): () => number {
+  const source = now ?? (() => performance.timeOrigin + performance.now())
+  let latest = 0
+  return () => (latest = Math.max(latest, source()))
+}
+
+interface Parts {
+  readonly fs: FsPort
+  readonly clock: () => number
+  readonly owner: Ownership
+  readonly files: SegmentFiles
+  readonly recovered: Recovered
+}
+
+async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage> {
+  const { fs, clock, owner, files, recovered } = parts
+  const { directory, limits = {}, receipts = {} } = options
+  const { catalog } = recovered
+  const segmentBytes = options.segmentBytes ?? 16 * MIB
+  const listeners = new Set<() => void>()
+  const writer = logWriter({
+    fs,
+    directory,
+    owner,
+    segmentBytes,
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    now: clock,
+    nextSequence: recovered.nextSequence,
+    previous: recovered.previous,
+    started: (info) => follow(catalog, files, info),
+  })
+  let tidying: Promise<void> | undefined
+
+  const store: Store = {
+    fs,
+    directory,
+    catalog,
+    writer,
+    files,
+    limits: {
+      entries: limits.entries ?? 1_000_000,
+      bytes: limits.bytes ?? 2 * 1024 * MIB,
+      freeDiskBytes: limits.freeDiskBytes ?? 256 * MIB,
+    },
+    retention: {
+      maxAgeMs: receipts.maxAgeMs ?? 30 * DAY,
+      maxCount: receipts.maxCount ?? 100_000,
+    },
+    segmentBytes,
+    clock,
+    notify: () => {
+      const present = [...listeners]
+      for (const listener of present) listener()
+    },
+    tidy: () => {
+      if (store.closed) return
+      // In the background: a failure to write fails the store by itself, any other can wait for the next time.
+      tidying ??= compact(store)
+        .catch(() => undefined)
+        .finally(() => {
+          tidying = undefined
+        })
+    },
+    busy: new Map(),
+    nextSequence: recovered.nextSequence,
+    closed: false,
+  }
+  const room = createRoom(fs, directory, store.limits.freeDiskBytes, clock)
+  const append = createAppend(store, room)
+  const notes = createNotes(store)
+  let closing: Promise<void> | undefined
+  const underWay = new Set<Promise<unknown>>()
+
+  await repair(store, recovered)
+  await room.look()
+  forgetOld(store)
+
+  /** Gives every failure its code, and lets close wait for calls that came before it. */
+  function run<T>(operation: () => Promise<T>): Promise<T> {
+    const call = operation().catch((error: unknown) => {
+      if (error instanceof QueueError) throw error
+      throw storageFailed(`reading from ${directory} failed`, error)
+    })
+    underWay.add(call)
+    const done = (): void => {
+      underWay.delete(call)
+    }
+    call.then(done, done)
+    return call
+  }
+
+  async function close(): Promise<void> {
+    store.closed = true
+    listeners.clear()
+    try {
+      await Promise.allSettled(underWay)
+      await tidying
+      await writer.sync()
+      if (writer.current !== undefined) {
+        // It vouches for everything before it: what is damaged later was not torn by a crash.
+        writer.push([{ type: CLOSE, more: false, sequence: 0, at: clock(), meta: () => undefined }])
+      }
+      await writer.close()
+    } catch (error) {
+      await writer.abandon()
+      throw error
+    } finally {
+      await files.close()
+      await owner.release()
+    }
+  }
+
+  return {
+    supports: {
+      durability: fs.powerSafe ? 'power-loss' : 'process-crash',
+      appenders: 'one',
+      drainers: 'one',
+      evictable: false,
+    },
+    recovery: {
+      cutBytes: recovered.cutBytes,
+      quarantined: recovered.lost.map((entry) => entry.sequence),
+      doubtful: recovered.doubtful,
+    },
+    append: (drafts) => run(() => append(drafts)),
+    lease: (request) => run(() => lease(store, request)),
+    mark: (held, attempts) => run(() => mark(store, held, attempts)),
+    renew: async (held, ttlMs) => {
+      requireOpen(store)
+      catalog.index.renew(held.id, ttlMs, clock())
+    },
+    settle: (held, settlements) => run(() => settle(store, held, settlements)),
+    read: (sequence) => run(() => readEntry(store, sequence)),
+    list: (query) => run(() => readPage(store, query)),
+    decide: (sequence, decision) => run(() => decide(store, sequence, decision)),
+    notes: {
+      get: (name) => run(() => notes.get(name)),
+      put: (name, bytes, expectedVersion) => run(() => notes.put(name, bytes, expectedVersion)),
+    },
+    watch: (listener) => {
+      requireOpen(store)
+      // A wrapper of its own: the same function may watch twice, and each watch ends alone.
+      const call = (): void => listener()
+      listeners.add(call)
+      return () => {
+        listeners.delete(call)
+      }
+    },
+    hurry: async () => {
+      requireOpen(store)
+      catalog.index.hurry(clock())
+      store.notify()
+    },
+    stats: async () => {
+      requireOpen(store)
+      return catalog.index.stats(clock())
+    },
+    sync: async () => {
+      requireOpen(store)
+      await writer.sync()
+    },
+    close: () => (closing ??= close()),
+  }
+}
+
+function follow(catalog: Catalog, files: SegmentFiles, info: SegmentInfo): void {
+  const facts = {
+    get size() {
+      return info.size
+    },
+    total: 0,
+    live: 0,
+  }
+  catalog.segments.set(info.segment, facts)
+  files.set(info.segment, { seed: info.seed, end: () => info.size })
+}

@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest'
+import { type FsPort, openFsStorage, type FsStorage } from '../src/index.js'
+import { simulatedDisk } from './support/simulated-disk.js'
+import { add, states } from './support/tools.js'
+
+const directory = '/q'
+
+function asProcess(port: FsPort, pid: number, started: string, living: Map<number, string>): FsPort {
+  living.set(pid, started)
+  return {
+    ...port,
+    self: async () => ({ pid, boot: 'boot', started }),
+    processStarted: async (other) => living.get(other),
+  }
+}
+
+describe('the lock', () => {
+  it('refuses a second owner and names the first', async () => {
+    const disk = simulatedDisk()
+    const living = new Map<number, string>()
+    const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 41, 's', living) })
+    await expect(openFsStorage({ directory, fs: asProcess(disk.port(), 42, 's', living) })).rejects.toMatchObject({
+      code: 'ERR_STORAGE_LOCKED',
+      message: expect.stringContaining('pid 41'),
+    })
+    // And it did no harm.
+    await add(first, 'a')
+    await first.close()
+  })
+
+  it('refuses the same process a second time', async () => {
+    const disk = simulatedDisk()
+    const fs = disk.port()
+    const first = await openFsStorage({ directory, fs })
+    await expect(openFsStorage({ directory, fs })).rejects.toMatchObject({
+      code: 'ERR_STORAGE_LOCKED',
+      message: expect.stringContaining('this process'),
+    })
+    await first.close()
+    const second = await openFsStorage({ directory, fs })
+    await second.close()
+  })
+
+  it('left by a dead process is taken over', async () => {
+    const disk = simulatedDisk()
+    const living = new Map<number, string>()
+    const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 41, 's', living) })
+    await add(first, 'a')
+    living.delete(41)
+    const second = await openFsStorage({ directory, fs: asProcess(disk.port(), 42, 's', living) })
+    expect(await states(second)).toEqual({ a: 'waiting' })
+    await second.close()
+  })
+
+  it('left by a process whose pid was given to another is taken over, also by that one', async () => {
+    const disk = simulatedDisk()
+    const living = new Map<number, string>()
+    const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 1, 'monday', living) })
+    await add(first, 'a')
+    const second = await openFsStorage({ directory, fs: asProcess(disk.port(), 1, 'tuesday', living) })
+    expect(await states(second)).toEqual({ a: 'waiting' })
+    await second.close()
+  })
+
+  it('left before the machine was started again is taken over', async () => {
+    const disk = simulatedDisk()
+    const first = await openFsStorage({ directory, fs: disk.port() })
+    await add(first, 'a')
+    disk.crash('power')
+    const second = await openFsStorage({ directory, fs: disk.port() })
+    expect(await states(second)).toEqual({ a: 'waiting' })
+    await second.close()
+  })
+
+  it.each([2, 5])('goes to exactly one of %i takers', async (count) => {
+    for (const stale of [false, true]) {
+      const disk = simulatedDisk()
+      const living = new Map<number, string>()
+      if (stale) {
+        await openFsStorage({ directory, fs: asProcess(disk.port(), 9, 's', living) })
+        living.delete(9)
+      }
+      const takers = Array.from({ length: count }, (_, at) => asProcess(disk.port(), 100 + at, 's', living))
+      const answers = await Promise.allSettled(takers.map((fs) => openFsStorage({ directory, fs })))
+      const winners = answers.filter((answer) => answer.status === 'fulfilled')
+      expect(winners).toHaveLength(1)
+      for (const answer of answers) {
+        if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
+      }
+      for (const winner of winners) {
+        await add(winner.value, 'a')
+        await winner.value.close()
+      }
+    }
+  })
+
+  it('fences out a process that was taken for dead: its next write fails and harms nothing', async () => {
+    const disk = simulatedDisk()
+    const living = new Map<number, string>()
+    const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 41, 's', living) })
+    await add(first, 'a')
+    // A frozen process whose lock somebody broke.
+    living.delete(41)
+    const second = await openFsStorage({ directory, fs: asProcess(disk.port(), 42, 's', living) })
+    await add(second, 'b')
+    await expect(add(first, 'late')).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
+    await expect(first.stats()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
+    await expect(first.close()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
+    expect(await add(second, 'c')).toBe(3)
+    await second.close()
+    const third: FsStorage = await openFsStorage({ directory, fs: asProcess(disk.port(), 43, 's', living) })
+    expect(await states(third)).toEqual({ a: 'waiting', b: 'waiting', c: 'waiting' })
+    expect(third.recovery).toEqual({ cutBytes: 0, quarantined: [], doubtful: [] })
+    await third.close()
+  })
+
+  it('numbers owners without ever going back, even when the lock files are gone', async () => {
+    const disk = simulatedDisk()
+    const fs = disk.port()
+    const numbers: string[] = []
+    for (let round = 0; round < 3; round++) {
+      const storage = await openFsStorage({ directory, fs })
+      await add(storage, `k${round}`)
+      const owners = [...disk.files().keys()].filter((name) => name.includes('owner.'))
+      expect(owners).toHaveLength(1)
+      numbers.push(...owners)
+      await storage.close()
+      if (round === 1) await fs.unlink(owners[0] ?? '')
+    }
+    expect(numbers).toEqual(['/q/owner.1', '/q/owner.2', '/q/owner.3'])
+  })
+})
