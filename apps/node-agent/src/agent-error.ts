@@ -1,7 +1,7 @@
 import { exitCodes, type ExitCode } from './exit-codes.js'
 
 /** Every code that the agent itself fails with; the packages' codes pass through. */
-export type AgentErrorCode = 'ERR_BAD_CONFIG' | 'ERR_BAD_INPUT' | 'ERR_UNREADABLE_FILE'
+export type AgentErrorCode = 'ERR_BAD_CONFIG' | 'ERR_BAD_INPUT' | 'ERR_UNREADABLE_FILE' | 'ERR_DEMO_FAILED'
 
 /** One clear sentence, the way out, and the exit code. */
 export class AgentError extends Error {

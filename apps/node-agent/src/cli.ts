@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { EntryState } from '@fhir-outbox/queue-core'
 import { Command, CommanderError, Option } from 'commander'
 import { exitCodeFor } from './agent-error.js'
 import { demo } from './commands/demo.js'
@@ -8,7 +9,7 @@ import { mock } from './commands/mock.js'
 import { run } from './commands/run.js'
 import { send } from './commands/send.js'
 import { status } from './commands/status.js'
-import { loadSettings, type Flags, type Settings } from './config/load.js'
+import { loadHome, loadSettings, type Flags, type Settings } from './config/load.js'
 import { exitCodes, exitCodeTexts, type ExitCode } from './exit-codes.js'
 import { describeError, reportError, type Console } from './output/console.js'
 import { stopSignal } from './signals.js'
@@ -24,12 +25,27 @@ function number(text: string): number {
   return value
 }
 
-/** Adds the flags that say which server and which queue. */
-function withServer(command: Command): Command {
+const entryStates = [
+  'waiting',
+  'unknown',
+  'dead',
+  'delivered',
+  'discarded',
+  'quarantined',
+] satisfies EntryState[]
+
+/** Adds the flags that say which queue. */
+function withHome(command: Command): Command {
   return command
     .option('-c, --config <file>', 'settings in JSON (FHIR_OUTBOX_CONFIG)')
-    .option('-s, --server <url>', 'base URL of the FHIR server (FHIR_OUTBOX_SERVER)')
     .option('-d, --directory <path>', 'home of queue, drop folder and registrations (FHIR_OUTBOX_DIRECTORY)')
+    .option('--json', 'JSON lines instead of sentences')
+}
+
+/** Adds the flags that say which queue, which server, and how to be let in. */
+function withServer(command: Command): Command {
+  return withHome(command)
+    .option('-s, --server <url>', 'base URL of the FHIR server (FHIR_OUTBOX_SERVER)')
     .option('--client-id <id>', 'OAuth client (FHIR_OUTBOX_CLIENT_ID)')
     .option('--client-secret-file <file>', 'file with its secret (or FHIR_OUTBOX_CLIENT_SECRET)')
     .option(
@@ -40,7 +56,6 @@ function withServer(command: Command): Command {
     .option('--token-url <url>', 'token endpoint; default: discovered (FHIR_OUTBOX_TOKEN_URL)')
     .option('--scope <scopes>', 'what to ask for, e.g. "system/Observation.c" (FHIR_OUTBOX_SCOPE)')
     .option('--register', 'register by an own key at the server if that was not done before')
-    .option('--json', 'JSON lines instead of sentences')
 }
 
 type Common = Flags & { readonly json?: boolean }
@@ -124,41 +139,33 @@ function program(): Command {
       ),
     )
 
-  withServer(root.command('status'))
+  withHome(root.command('status'))
     .description('How much waits, was delivered, or needs a decision.')
-    .action(onServer<Common>((settings, _options, console) => status(settings, console)))
-
-  withServer(root.command('list'))
-    .description('The entries of the queue, oldest first.')
-    .addOption(
-      new Option('--state <state>', 'only these').choices([
-        'waiting',
-        'unknown',
-        'dead',
-        'delivered',
-        'discarded',
-        'quarantined',
-      ]),
+    .action((options: Common) =>
+      perform(options.json, async (console) => status(await loadHome(options, process.env), console)),
     )
+
+  withHome(root.command('list'))
+    .description('The entries of the queue, oldest first.')
+    .addOption(new Option('--state <state>', 'only these').choices(entryStates))
     .option('--limit <n>', 'at most so many', number, 100)
-    .action(
-      onServer<Common & { state?: string; limit: number }>((settings, { state, limit }, console) =>
-        list(settings, { limit, ...(state === undefined ? {} : { state }) }, console),
+    .action(({ state, limit, ...options }: Common & { state?: EntryState; limit: number }) =>
+      perform(options.json, async (console) =>
+        list(
+          await loadHome(options, process.env),
+          { limit, ...(state === undefined ? {} : { state }) },
+          console,
+        ),
       ),
     )
 
   root
     .command('mock')
-    .description('Start a mock FHIR, SMART and C3-PRO server for trials. Keeps everything in memory.')
-    .option('--port <n>', 'port; 0 takes a free one', number, 8080)
-    .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--token-seconds <n>', 'how long a token lasts', number)
-    .option('--open', 'answer without a token')
-    .option('--json', 'JSON lines instead of sentences')
-    .action(
-      (options: { port: number; host: string; tokenSeconds?: number; open?: boolean; json?: boolean }) =>
-        perform(options.json, (console, signal) => mock(options, console, signal)),
-    )
+    .description('Start a mock FHIR, SMART and C3-PRO server for trials; "mock --help" lists its options.')
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[options...]')
+    .action((args: string[]) => perform(false, (console, signal) => mock(args, console, signal)))
 
   root
     .command('demo')

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { runMockCommand } from './node/command.js'
 import { MockServerError } from './errors.js'
 

@@ -36,8 +36,7 @@ export interface Settings {
 
 /** Throws `ERR_BAD_CONFIG` or `ERR_UNREADABLE_FILE` with the place and the way out. */
 export async function loadSettings(flags: Flags, env: Environment): Promise<Settings> {
-  const configPath = flags.config ?? env['FHIR_OUTBOX_CONFIG']
-  const file = configPath === undefined ? {} : await readConfig(resolve(configPath))
+  const file = await configFile(flags, env)
   const server = flags.server ?? env['FHIR_OUTBOX_SERVER'] ?? file.server
   if (server === undefined) {
     throw badConfig(
@@ -45,21 +44,30 @@ export async function loadSettings(flags: Flags, env: Environment): Promise<Sett
       'Use --server URL, FHIR_OUTBOX_SERVER, or "server" in the config file.',
     )
   }
-  const directory = resolve(
-    flags.directory ??
-      env['FHIR_OUTBOX_DIRECTORY'] ??
-      file.directory ??
-      envPaths('fhir-outbox', { suffix: '' }).data,
-  )
   const clientSecret = env['FHIR_OUTBOX_CLIENT_SECRET']
   return {
     server: checkedUrl(server),
-    directory,
+    directory: homeOf(flags, env, file),
     key: file.key ?? 'identifier',
     auth: authOf(flags, env, file),
     ...(file.encryption === undefined ? {} : { encryption: file.encryption }),
     ...(clientSecret === undefined ? {} : { clientSecret }),
   }
+}
+
+/** The part of the settings that needs no server: where the queue is. */
+export async function loadHome(flags: Flags, env: Environment): Promise<Pick<Settings, 'directory'>> {
+  return { directory: homeOf(flags, env, await configFile(flags, env)) }
+}
+
+function homeOf(flags: Flags, env: Environment, file: ConfigFile): string {
+  const path = flags.directory ?? env['FHIR_OUTBOX_DIRECTORY'] ?? file.directory
+  return resolve(path ?? envPaths('fhir-outbox', { suffix: '' }).data)
+}
+
+async function configFile(flags: Flags, env: Environment): Promise<ConfigFile> {
+  const path = flags.config ?? env['FHIR_OUTBOX_CONFIG']
+  return path === undefined ? {} : readConfig(resolve(path))
 }
 
 async function readConfig(path: string): Promise<ConfigFile> {
@@ -96,7 +104,11 @@ function absolutePaths(file: ConfigFile, base: string): ConfigFile {
       case 'backend-services':
         return { ...config, keyFile: resolve(base, config.keyFile) }
       case 'receipt':
-        return { ...config, receiptFile: resolve(base, config.receiptFile) }
+        return {
+          ...config,
+          receiptFile: resolve(base, config.receiptFile),
+          ...(config.antispamFile === undefined ? {} : { antispamFile: resolve(base, config.antispamFile) }),
+        }
       default:
         return config
     }

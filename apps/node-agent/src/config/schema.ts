@@ -36,6 +36,8 @@ const authSchema = v.variant('type', [
     registrationUrl: text,
     tokenUrl: text,
     receiptFile: path,
+    /** File with the secret that C3-PRO servers want in the Antispam header. */
+    antispamFile: v.optional(path),
     sandbox: v.optional(v.boolean()),
     clientName: v.optional(text),
     scope: v.optional(text),

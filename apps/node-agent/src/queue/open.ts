@@ -24,7 +24,12 @@ export function queueFolder({ directory }: Pick<Settings, 'directory'>): string 
 export async function openQueue(settings: Settings): Promise<DataQueue> {
   // Everything that can be wrong with the settings is found before the directory is touched.
   const compose = await prepare(settings)
-  return compose(await openFsStorage({ directory: queueFolder(settings) }))
+  return compose(await openStorage(settings))
+}
+
+/** The stored queue alone, to look at. */
+export function openStorage(home: Pick<Settings, 'directory'>): Promise<QueueStorage> {
+  return openFsStorage({ directory: queueFolder(home) })
 }
 
 /** The same decisions without a directory: for `--dry-run`. Nothing can be sent from it by accident. */

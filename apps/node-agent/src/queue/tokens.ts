@@ -5,7 +5,6 @@ import {
   backendServices,
   clientCredentials,
   dynamicClient,
-  keyRegistration,
   type TokenSource,
 } from '@fhir-outbox/smart-auth'
 import { fileCredentialStore } from '@fhir-outbox/smart-auth/node'
@@ -59,13 +58,12 @@ export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promis
         ...server(auth.tokenUrl),
         ...(auth.registrationUrl === undefined ? {} : { registrationEndpoint: auth.registrationUrl }),
         credentials: fileCredentialStore(join(target.directory, `${target.name}.json`)),
-        registration: keyRegistration,
+        registration: 'key',
         clientName: auth.clientName ?? 'FHIR Outbox',
         scope: auth.scope ?? defaultScope,
       })
     case 'receipt': {
-      const { receiptFile } = auth
-      const antispam = process.env['FHIR_OUTBOX_ANTISPAM']
+      const { receiptFile, antispamFile } = auth
       return dynamicClient({
         ...server(auth.tokenUrl),
         registrationEndpoint: auth.registrationUrl,
@@ -73,10 +71,12 @@ export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promis
         registration: appStoreReceipt({
           receipt: () => readText(receiptFile, 'receipt'),
           sandbox: auth.sandbox ?? false,
-          ...(antispam === undefined ? {} : { antispam }),
+          ...(antispamFile === undefined
+            ? {}
+            : { antispam: async () => (await readText(antispamFile, 'antispam secret')).trim() }),
         }),
         clientName: auth.clientName ?? 'FHIR Outbox',
-        ...(auth.scope === undefined ? {} : { scope: auth.scope }),
+        scope: auth.scope ?? defaultScope,
       })
     }
   }

@@ -143,14 +143,16 @@ export function startDelivery(world: DeliveryWorld, lease: Lease): Delivery {
       known.push([entry, outcome])
     }
     if (known.length === 0) return true
+    const closure = known
+      .map(([, outcome]) => ('closesGate' in outcome ? outcome.closesGate : undefined))
+      .find((one) => one !== undefined)
+    // A gate is closed before its entries come back, or they would be leased again in between.
+    if (closure !== undefined) world.learned(closure)
     if (!(await settle(await judge.judge(known)))) return false
-    const closures = known.flatMap(([, outcome]) =>
-      'closesGate' in outcome && outcome.closesGate !== undefined ? [outcome.closesGate] : [],
-    )
     if (known.some(([, { kind }]) => kind === 'delivered' || kind === 'rejected' || kind === 'parked')) {
       progressed = true
     }
-    world.learned(closures[0])
+    if (closure === undefined) world.learned(undefined)
     return true
   }
 

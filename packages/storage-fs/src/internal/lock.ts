@@ -1,4 +1,4 @@
-import { storageLocked } from '../errors.js'
+import { storageFailed, storageLocked } from '../errors.js'
 import { type FsPort, type ProcessIdentity, systemCode } from '../fs-port.js'
 
 /** The right to write to a directory. `generation` is in every frame. */
@@ -122,22 +122,30 @@ function ownership(fs: FsPort, directory: string, generation: number, self: Proc
       if ((await fs.stat(own)) === undefined) throw storageLocked(directory, 'another process that took it over')
     },
     release: async () => {
-      // The file stays, marked as released: its number must never be given out again.
-      let file
       try {
-        file = await fs.open(own, 'write')
+        await markReleased(fs, own, self)
       } catch (error) {
         if (systemCode(error) === 'ENOENT') return
-        throw error
-      }
-      try {
-        const content = encode({ ...self, released: true })
-        await file.write(content, 0)
-        await file.truncate(content.length)
-        await file.datasync()
-      } finally {
-        await file.close()
+        try {
+          // Its number is in the log too, so the file may go when it cannot be written.
+          await removeQuietly(fs, own)
+        } catch {
+          throw storageFailed(`the lock of ${directory} cannot be released`, error)
+        }
       }
     },
+  }
+}
+
+/** The file stays, so that its number is never given out again. */
+async function markReleased(fs: FsPort, path: string, self: ProcessIdentity): Promise<void> {
+  const file = await fs.open(path, 'write')
+  try {
+    const content = encode({ ...self, released: true })
+    await file.write(content, 0)
+    await file.truncate(content.length)
+    await file.datasync()
+  } finally {
+    await file.close()
   }
 }

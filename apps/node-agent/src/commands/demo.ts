@@ -1,0 +1,118 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AgentError } from '../agent-error.js'
+import { countAtServer, type Count } from '../demo/count.js'
+import { dayOfReadings } from '../demo/day.js'
+import { patientRecord } from '../demo/patient-record.js'
+import { seededRandom } from '../demo/random.js'
+import { openStage, type Stage } from '../demo/stage.js'
+import { exitCodes, type ExitCode } from '../exit-codes.js'
+import { report, type Console } from '../output/console.js'
+
+export interface DemoOptions {
+  readonly seed: number
+}
+
+/** The story: what can go wrong in a day of a gateway goes wrong, and then the server is counted. */
+export async function demo(options: DemoOptions, console: Console, signal: AbortSignal): Promise<ExitCode> {
+  const home = await mkdtemp(join(tmpdir(), 'fhir-outbox-demo-'))
+  const stage = await openStage(home, options.seed, signal)
+  try {
+    return await play(stage, options.seed, console)
+  } finally {
+    await stage.close()
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
+async function play(stage: Stage, seed: number, console: Console): Promise<ExitCode> {
+  const say = (event: string, sentence: string, facts: Record<string, unknown> = {}): void =>
+    report(console, event, facts, sentence)
+  const random = seededRandom(seed)
+  const day = [...dayOfReadings(random)]
+  const record = patientRecord(random)
+
+  say('start', `A day of a gateway, against a mock FHIR server at ${stage.url}`, { url: stage.url })
+  await stage.startAgent()
+  await stage.hand(day.splice(0, 24))
+  await stage.allDelivered()
+  say(
+    'registered',
+    '  The gateway registered by its own key, the phone by its receipt. Nobody typed a password.',
+  )
+  say(
+    'morning',
+    `  Morning: ${stage.handed()} readings and answers accepted, delivered; the answers encrypted.`,
+  )
+
+  await stage.cutNetwork()
+  await stage.hand([...day.splice(0, 28), record, ...day.splice(0, 12)])
+  const waiting = await stage.allAccepted()
+  say('cut', `  The network is cut: ${waiting} waiting, one of them a patient's complete record.`, {
+    waiting,
+  })
+
+  await stage.killAgent()
+  const { lost } = await stage.startAgent()
+  say('killed', `  The agent is killed (SIGKILL) and started again. Reopened: ${lost} lost.`, { lost })
+
+  const lostReplies = stage.loseReplies(4)
+  await stage.restoreNetwork()
+  await stage.deliveredAtLeast(36)
+  stage.expireTokens()
+  await stage.killAgent()
+  const second = await stage.startAgent()
+  say(
+    'killed',
+    `  The network is back; every token expires; killed in mid-delivery. Reopened: ${second.lost} lost.`,
+    second,
+  )
+
+  await stage.hand(day.splice(0))
+  await stage.allDelivered()
+  const { struck, alreadyThere } = lostReplies()
+  say(
+    'replies-lost',
+    `  ${struck} replies were lost after the server had committed. Asked the server: already there (${alreadyThere} times).`,
+    { struck, alreadyThere },
+  )
+
+  const { dead, sample } = await stage.end()
+  const content = await stage.readServer()
+  const count = countAtServer(stage.happenings(), content)
+  if (sample !== undefined) {
+    say(
+      'sample',
+      `\nOne delivered resource:  ${sample.resource}\nand its receipt:         ${sample.receipt}`,
+      { ...sample },
+    )
+  }
+  say(
+    'next',
+    '\nTry next:\n' +
+      '  npx -y pnpm@10.34.9 mock                 a mock server to send to\n' +
+      '  node apps/node-agent/bin/fhir-outbox.js --help',
+  )
+  return conclude(count, dead, console)
+}
+
+/** The balance, and exit 0 only if it is spotless as counted at the server. */
+function conclude(count: Count, dead: number, console: Console): ExitCode {
+  const { accepted, delivered, lost, duplicated, outOfOrder, changed } = count
+  report(
+    console,
+    'balance',
+    { ...count, dead },
+    `\naccepted=${accepted} delivered=${delivered} dead=${dead} lost=${lost} duplicated=${duplicated} out-of-order=${outOfOrder}`,
+  )
+  const spotless = accepted === delivered && dead + lost + duplicated + outOfOrder + changed === 0
+  if (spotless) return exitCodes.ok
+  throw new AgentError(
+    'ERR_DEMO_FAILED',
+    `The promise was not kept (${changed} resources were changed on the way).`,
+    {
+      hint: 'Please report this with the seed you used.',
+    },
+  )
+}

@@ -1,0 +1,220 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createFhirClient } from '@fhir-outbox/fhir-client'
+import { createMockServer, type MockServer, type Resource } from '@fhir-outbox/mock-server'
+import { clientCredentials } from '@fhir-outbox/smart-auth'
+import { AgentError } from '../agent-error.js'
+import { dropFile, dropFolderOf } from '../drop-folder.js'
+import { openStorage } from '../queue/open.js'
+import { startAgent, type Agent, type AgentEvent } from './child.js'
+import type { ServerContent } from './count.js'
+import type { Happening } from './day.js'
+
+/** The mock server, the agent process, and everything that can be done to them. */
+export interface Stage {
+  readonly url: string
+  /** Starts the agent; `lost` is how many entries it had accepted and does not know any more. */
+  startAgent(): Promise<{ readonly lost: number }>
+  killAgent(): Promise<void>
+  cutNetwork(): Promise<void>
+  restoreNetwork(): Promise<void>
+  /** The next replies to writes get lost after the commit. Returns how to ask what came of it. */
+  loseReplies(times: number): () => { readonly struck: number; readonly alreadyThere: number }
+  expireTokens(): void
+  /** Puts happenings into the drop folder, in order. */
+  hand(happenings: readonly Happening[]): Promise<void>
+  handed(): number
+  happenings(): readonly Happening[]
+  /** Waits until the agent has said "accepted" to everything; how many it then said are waiting. */
+  allAccepted(): Promise<number>
+  allDelivered(): Promise<void>
+  deliveredAtLeast(count: number): Promise<void>
+  /** Stops the agent in good order and looks at what it left. */
+  end(): Promise<{
+    readonly dead: number
+    readonly sample?: { readonly resource: string; readonly receipt: string }
+  }>
+  /** Reads everything back over HTTP. */
+  readServer(): Promise<ServerContent>
+  close(): Promise<void>
+}
+
+const patienceMs = 45_000
+
+export async function openStage(home: string, seed: number, signal: AbortSignal): Promise<Stage> {
+  const mock = createMockServer({ seed })
+  const listening = await mock.listen()
+  const { url } = listening
+  const fhirUrl = `${url}/fhir`
+  const config = await writeConfig(home, url, mock)
+
+  const happenings: Happening[] = []
+  const acceptedFiles = new Set<string>()
+  const delivered = new Map<number, Record<string, unknown>>()
+  let agent: Agent | undefined
+  let changed: () => void = () => undefined
+
+  function notice(event: AgentEvent): void {
+    if (event.event === 'accepted') acceptedFiles.add(String(event['file']))
+    if (event.event === 'delivered') delivered.set(Number(event['sequence']), event)
+    changed()
+  }
+
+  /** Waits for a fact about the agent or the server, looking again whenever something happened. */
+  async function until(what: string, fact: () => boolean): Promise<void> {
+    const limit = Date.now() + patienceMs
+    while (!fact()) {
+      signal.throwIfAborted()
+      if (Date.now() > limit) {
+        throw new AgentError('ERR_DEMO_FAILED', `The demo waited in vain: ${what}.`, {
+          hint: 'A very slow machine? Please report it.',
+        })
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 100)
+        changed = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  }
+
+  const stage: Stage = {
+    url,
+    async startAgent() {
+      let opened: AgentEvent | undefined
+      agent = startAgent(['--config', config], (event) => {
+        if (event.event === 'opened') opened = event
+        notice(event)
+      })
+      await until('the agent starts', () => opened !== undefined)
+      return { lost: Math.max(0, acceptedFiles.size - Number(opened?.['accepted'])) }
+    },
+    async killAgent() {
+      await agent?.kill()
+      agent = undefined
+    },
+    cutNetwork: () => listening.pause(),
+    restoreNetwork: () => listening.resume(),
+    loseReplies(times) {
+      const before = delivered.size
+      const faults = [
+        mock.faults.add({
+          method: 'POST',
+          url: /^\/fhir\/?$/,
+          skip: 2,
+          times: times - 1,
+          fault: { kind: 'cut-after' },
+        }),
+        mock.faults.add({ method: 'POST', url: /encfhir/, times: 1, fault: { kind: 'cut-after' } }),
+      ]
+      return () => ({
+        struck: faults.reduce((sum, { hits }) => sum + hits, 0),
+        alreadyThere: [...delivered.values()].slice(before).filter(isAlreadyThere).length,
+      })
+    },
+    expireTokens: () => mock.state.expireTokens(),
+    async hand(some) {
+      for (const happening of some) {
+        happenings.push(happening)
+        await dropFile(dropFolderOf({ directory: home }), happening.json)
+      }
+    },
+    handed: () => happenings.length,
+    happenings: () => happenings,
+    async allAccepted() {
+      await until('everything is accepted', () => acceptedFiles.size === happenings.length)
+      return happenings.length - delivered.size
+    },
+    allDelivered: () =>
+      until(
+        'everything is delivered',
+        () => acceptedFiles.size === happenings.length && delivered.size === happenings.length,
+      ),
+    deliveredAtLeast: (count) => until('some are delivered', () => delivered.size >= count),
+    async end() {
+      await agent?.stop()
+      agent = undefined
+      const storage = await openStorage({ directory: home })
+      const { dead } = await storage.stats()
+      await storage.close()
+      const last = [...delivered.values()].at(-1)
+      return {
+        dead,
+        ...(last === undefined ? {} : { sample: sampleOf(last, mock.state.resources('Observation')) }),
+      }
+    },
+    async readServer() {
+      mock.state.addClient({ clientId: 'auditor', secret: 'auditor', scope: 'system/*.read' })
+      const tokens = clientCredentials({ fhirBaseUrl: fhirUrl, clientId: 'auditor', clientSecret: 'auditor' })
+      const client = createFhirClient({ baseUrl: fhirUrl, tokens })
+      const types = new Set(mock.state.commits.map(({ type }) => type))
+      const byType = new Map<string, Resource[]>()
+      for (const type of types) {
+        const found: Resource[] = []
+        for await (const page of client.pages<Resource>(type, { _count: '100' })) found.push(...page.matches)
+        byType.set(type, found)
+      }
+      return { byType, commits: mock.state.commits }
+    },
+    async close() {
+      await agent?.kill()
+      await listening.close()
+    },
+  }
+  return stage
+}
+
+const receipt = Buffer.from('made-up receipt of the demo phone').toString('base64')
+const antispam = 'demo'
+
+/** Settings as a person would write them: registration by key, envelopes by a phone with a receipt. */
+async function writeConfig(home: string, url: string, mock: MockServer): Promise<string> {
+  const { c3pro } = mock.state
+  mock.state.addReceipt(receipt)
+  mock.state.addAntispam(antispam)
+  const config = {
+    server: `${url}/fhir`,
+    directory: '.',
+    auth: { type: 'register', clientName: 'Demo gateway', scope: 'system/*.*' },
+    encryption: {
+      url: `${url}/c3pro/encfhir`,
+      certificate: 'recipient.pem',
+      keyId: c3pro.keyId,
+      types: ['QuestionnaireResponse'],
+      receiver: 'deduplicates',
+      auth: {
+        type: 'receipt',
+        registrationUrl: `${url}/c3pro/register`,
+        tokenUrl: `${url}/c3pro/oauth`,
+        receiptFile: 'receipt.txt',
+        antispamFile: 'antispam.txt',
+      },
+    },
+  }
+  await writeFile(join(home, 'recipient.pem'), await c3pro.certificatePem())
+  await writeFile(join(home, 'receipt.txt'), receipt, { mode: 0o600 })
+  await writeFile(join(home, 'antispam.txt'), antispam, { mode: 0o600 })
+  const path = join(home, 'config.json')
+  await writeFile(path, JSON.stringify(config, null, 2))
+  return path
+}
+
+function isAlreadyThere(event: Record<string, unknown>): boolean {
+  const { receipt: left } = event
+  return typeof left === 'object' && left !== null && 'alreadyThere' in left
+}
+
+/** The last reading as the server has it, on one line, and what its delivery left. */
+function sampleOf(
+  event: Record<string, unknown>,
+  observations: readonly Resource[],
+): { readonly resource: string; readonly receipt: string } {
+  const { id, ...content } = observations.at(-1) ?? { id: 'none' }
+  const { effectiveDateTime, valueQuantity, status } = content as Record<string, unknown>
+  return {
+    resource: `Observation/${String(id)} ${JSON.stringify({ status, effectiveDateTime, valueQuantity })}`,
+    receipt: JSON.stringify({ ...(event['receipt'] as object), ids: undefined }),
+  }
+}

@@ -1,0 +1,1 @@
+export { runMockCommand } from './command.js'

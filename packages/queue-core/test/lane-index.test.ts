@@ -1,0 +1,326 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { laneIndex, type LaneIndex, type Settlement } from '@fhir-outbox/queue-core'
+import { naiveQueue, type NaiveLease } from './naive-queue.js'
+
+const ttl = 100
+const request = { limit: 10, maxBytes: 1000, ttlMs: ttl, closedGates: [] }
+
+function filled(count: number, lane = 'l'): LaneIndex {
+  const index = laneIndex({ owner: 'test' })
+  for (let sequence = 1; sequence <= count; sequence++) {
+    index.add({ sequence, lane, gate: 'g', payloadBytes: 1, appendedAt: 0 }, 0)
+  }
+  return index
+}
+
+function leased(index: LaneIndex, now = 0): { id: string; sequences: readonly number[] } {
+  const taken = index.lease(request, now)
+  if (!('sequences' in taken)) throw new Error('nothing ready')
+  return taken
+}
+
+describe('laneIndex', () => {
+  it('takes sequences in ascending order only', () => {
+    const index = filled(3)
+    const draft = { lane: 'l', gate: 'g', payloadBytes: 1, appendedAt: 0 }
+    expect(() => index.add({ ...draft, sequence: 3 }, 0)).toThrow(RangeError)
+    expect(index.lastSequence).toBe(3)
+    expect(index.stats(0).accepted).toBe(3)
+  })
+
+  it('replays a log without leases, and ends with marks that have no settlement as unknown', () => {
+    const index = filled(5)
+    index.replayMark({ sequence: 1, group: 'g' }, 10)
+    index.replaySettlement(
+      { sequence: 1, outcome: 'delivered', note: new Uint8Array(0), receiptHash: new Uint8Array([1]) },
+      20,
+    )
+    index.replayMark({ sequence: 2, group: 'g' }, 30)
+    index.replaySettlement({ sequence: 3, outcome: 'rejected', note: new Uint8Array(0) }, 30)
+    index.decide(3, 'redrive', 30)
+    index.replaySettlement({ sequence: 4, outcome: 'waiting', delayMs: 50, spent: true }, 30)
+    index.abandonLeases(40)
+    expect([1, 2, 3, 4, 5].map((sequence) => index.entry(sequence, 40)?.state)).toEqual([
+      'delivered',
+      'unknown',
+      'waiting',
+      'waiting',
+      'waiting',
+    ])
+    expect(index.entry(2, 40)).toMatchObject({ troubledForMs: 10, mark: { group: 'g' } })
+    expect(index.entry(4, 40)).toMatchObject({ attempts: 1, dueInMs: 40 })
+    expect(index.lease(request, 40)).toMatchObject({ sequences: [2], lastReceiptHash: new Uint8Array([1]) })
+    expect(() => index.replayMark({ sequence: 1, group: 'g' }, 50)).toThrow(
+      expect.objectContaining({ code: 'ERR_WRONG_STATE' }),
+    )
+  })
+
+  it('restores entries in any state', () => {
+    const index = laneIndex({ owner: 'test' })
+    const draft = { lane: 'l', gate: 'g', payloadBytes: 5, appendedAt: 0 }
+    index.restore({ ...draft, sequence: 3, state: 'dead', deadReason: 'parked', attempts: 2 }, 0)
+    index.restore({ ...draft, sequence: 7, state: 'delivered', settledAt: 0 }, 0)
+    index.restore({ ...draft, sequence: 8, state: 'waiting', after: [3, 7] }, 0)
+    index.restore(
+      {
+        ...draft,
+        sequence: 9,
+        lane: 'm',
+        state: 'waiting',
+        mark: { sequence: 9, group: 'x' },
+        markOpen: true,
+      },
+      0,
+    )
+    index.restore({ ...draft, sequence: 10, lane: 'n', state: 'quarantined' }, 0)
+    index.restoreReceiptHash('m', new Uint8Array([7]))
+    index.restoreForgotten({ delivered: 4, discarded: 1 })
+    index.abandonLeases(0)
+    expect(index.entry(3, 0)).toMatchObject({ deadReason: 'parked', attempts: 2 })
+    expect(index.entry(8, 0)).toMatchObject({ heldBy: 3 })
+    expect(index.lease(request, 0)).toMatchObject({ sequences: [9], lastReceiptHash: new Uint8Array([7]) })
+    expect(index.stats(0)).toEqual({
+      accepted: 10,
+      waiting: 2,
+      leased: 1,
+      unknown: 1,
+      held: 1,
+      delivered: 5,
+      dead: 1,
+      discarded: 1,
+      quarantined: 1,
+      bytes: 15,
+      lanes: 2,
+    })
+  })
+
+  it('a quarantined entry leaves its lease and holds what is after it', () => {
+    const index = filled(3)
+    index.add({ sequence: 4, lane: 'm', gate: 'g', after: [1], payloadBytes: 1, appendedAt: 0 }, 0)
+    const taken = leased(index)
+    index.quarantine(1, 0)
+    expect(index.entry(4, 0)?.heldBy).toBe(1)
+    expect(() => index.checkLease(taken.id, [1], 0)).toThrow(
+      expect.objectContaining({ code: 'ERR_LEASE_LOST' }),
+    )
+    index.settle(
+      taken.id,
+      [2, 3].map((sequence) => ({ sequence, outcome: 'delivered', note: new Uint8Array(0) })),
+      0,
+    )
+    expect(index.stats(0)).toMatchObject({ quarantined: 1, delivered: 2, leased: 0, held: 1 })
+  })
+
+  it('forgets by age and by count, keeps what somebody is held by, and still counts it', () => {
+    const index = filled(4)
+    index.add({ sequence: 5, lane: 'm', gate: 'g', after: [1], payloadBytes: 1, appendedAt: 0 }, 0)
+    for (const sequence of [1, 2, 3]) index.decide(sequence, 'withdraw', sequence)
+    expect(index.retire({ maxAgeMs: 1000, maxCount: 2 }, 10)).toEqual([2])
+    expect(index.entry(1, 10)).toMatchObject({ state: 'discarded' })
+    expect(index.entry(2, 10)).toBeUndefined()
+    expect(index.retire({ maxAgeMs: 5, maxCount: 100 }, 10)).toEqual([3])
+    index.decide(5, 'withdraw', 10)
+    expect(index.retire({ maxAgeMs: 5, maxCount: 100 }, 10)).toEqual([1])
+    expect(index.stats(10)).toMatchObject({ accepted: 5, discarded: 4, waiting: 1 })
+  })
+
+  it('survives compaction in the middle of everything', () => {
+    const index = laneIndex({ owner: 'test' })
+    const count = 6000
+    for (let sequence = 1; sequence <= count; sequence++) {
+      index.add({ sequence, lane: `l${sequence % 7}`, gate: 'g', payloadBytes: 1, appendedAt: 0 }, 0)
+    }
+    for (let sequence = 1; sequence <= count; sequence++) {
+      if (sequence % 4 !== 0) index.decide(sequence, 'withdraw', 0)
+    }
+    expect(index.retire({ maxAgeMs: 0, maxCount: 0 }, 1).length).toBe(4500)
+    const seen: number[] = []
+    for (;;) {
+      const taken = index.lease({ ...request, limit: 100 }, 1)
+      if (!('sequences' in taken)) break
+      expect(taken.sequences).toEqual(taken.sequences.toSorted((a, b) => a - b))
+      expect(new Set(taken.sequences.map((sequence) => `l${sequence % 7}`))).toEqual(new Set([taken.lane]))
+      seen.push(...taken.sequences)
+      index.settle(
+        taken.id,
+        taken.sequences.map((sequence) => ({ sequence, outcome: 'delivered', note: new Uint8Array(0) })),
+        1,
+      )
+    }
+    expect(seen.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 1500 }, (_, at) => (at + 1) * 4))
+    expect(index.list({ limit: 3, after: 4 }, 1)).toEqual([8, 12, 16])
+  })
+
+  it('redriving thousands of dead letters, in any order, ends in order of sequence', () => {
+    const index = filled(3000)
+    const taken = index.lease({ ...request, limit: 3000, maxBytes: 1e9 }, 0)
+    if (!('sequences' in taken)) throw new Error('nothing ready')
+    index.settle(
+      taken.id,
+      taken.sequences.map((sequence) => ({ sequence, outcome: 'rejected', note: new Uint8Array(0) })),
+      0,
+    )
+    const odd = taken.sequences.filter((sequence) => sequence % 2 === 1)
+    const even = taken.sequences.filter((sequence) => sequence % 2 === 0)
+    for (const sequence of [...odd, ...even.toReversed()]) index.decide(sequence, 'redrive', 0)
+    const again = index.lease({ ...request, limit: 3000, maxBytes: 1e9 }, 0)
+    expect('sequences' in again && again.sequences).toEqual(taken.sequences)
+  })
+})
+
+const lanes = ['a', 'b', 'c']
+const gates = ['g', 'h']
+const outcomes = ['delivered', 'rejected', 'parked', 'expired', 'waiting', 'unknown'] as const
+
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('add' as const),
+      lane: fc.constantFrom(...lanes),
+      gate: fc.constantFrom('g', 'g', 'g', 'h'),
+      after: fc.array(fc.nat(20), { maxLength: 2 }),
+      bytes: fc.nat(9),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('lease' as const),
+      limit: fc.integer({ min: 1, max: 4 }),
+      maxBytes: fc.nat(20),
+      closed: fc.subarray(gates),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('mark' as const),
+      lease: fc.nat(9),
+      pick: fc.nat(15),
+      group: fc.constantFrom('x', 'y'),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('settle' as const),
+      lease: fc.nat(9),
+      pick: fc.nat(15),
+      outcome: fc.constantFrom(...outcomes),
+      delayMs: fc.constantFrom(0, 0, 30),
+      spent: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('decide' as const),
+      sequence: fc.nat(20),
+      kind: fc.constantFrom('redrive', 'discard', 'assume-delivered', 'withdraw'),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constant('elapse' as const), ms: fc.constantFrom(1, 30, ttl) }),
+  },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('hurry' as const) }) },
+)
+
+/** Whether the index took the call; anything but a refusal is a bug. */
+function accepts(call: () => void): boolean {
+  try {
+    call()
+    return true
+  } catch (error) {
+    expect(error).toMatchObject({ name: 'QueueError' })
+    return false
+  }
+}
+
+describe('laneIndex against the naive queue', () => {
+  it('gives the same leases, states and stats, whatever happens', () => {
+    const fired = new Map<string, number>()
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const index = laneIndex({ owner: 'model' })
+        const naive = naiveQueue()
+        const leases: { id: string; naive: NaiveLease }[] = []
+        for (const command of steps) {
+          const { now } = naive
+          fired.set(command.op, (fired.get(command.op) ?? 0) + 1)
+          if (command.op === 'add') {
+            const { lane, gate, bytes } = command
+            const known = naive.items().length
+            const after = [...new Set(command.after.filter((sequence) => sequence >= 1 && sequence <= known))]
+            const sequence = naive.add(lane, gate, after, bytes)
+            index.add({ sequence, lane, gate, after, payloadBytes: bytes, appendedAt: now }, now)
+          } else if (command.op === 'lease') {
+            const { limit, maxBytes, closed } = command
+            const taken = index.lease({ limit, maxBytes, ttlMs: ttl, closedGates: closed }, now)
+            const expected = naive.lease(limit, maxBytes, ttl, closed)
+            expect('sequences' in taken ? taken.sequences : undefined).toEqual(expected?.sequences)
+            if ('sequences' in taken && expected !== undefined) leases.push({ id: taken.id, naive: expected })
+          } else if (command.op === 'mark' || command.op === 'settle') {
+            const lease = leases[leases.length - 1 - command.lease] ?? leases.at(-1)
+            if (lease === undefined) continue
+            const picked = lease.naive.sequences.filter((_, at) => (command.pick >> at) % 2 === 0)
+            if (picked.length === 0) continue
+            if (command.op === 'mark') {
+              const notes = picked.map((sequence) => ({ sequence, group: command.group }))
+              expect(accepts(() => index.mark(lease.id, notes, now))).toBe(
+                naive.mark(lease.naive, picked, command.group),
+              )
+            } else {
+              const { outcome, delayMs, spent } = command
+              const settlements = picked.map((sequence): Settlement =>
+                outcome === 'waiting' || outcome === 'unknown'
+                  ? { sequence, outcome, delayMs, spent }
+                  : { sequence, outcome, note: new Uint8Array(0) },
+              )
+              const ok = accepts(() => index.settle(lease.id, settlements, now))
+              fired.set(`settle ${ok}`, (fired.get(`settle ${ok}`) ?? 0) + 1)
+              expect(ok).toBe(naive.settle(lease.naive, settlements))
+            }
+          } else if (command.op === 'decide') {
+            const { sequence, kind } = command
+            const ok = accepts(() => index.decide(sequence, kind, now))
+            fired.set(`${kind} ${ok}`, (fired.get(`${kind} ${ok}`) ?? 0) + 1)
+            expect(ok).toBe(naive.decide(sequence, kind))
+          } else if (command.op === 'hurry') {
+            index.hurry(now)
+            naive.hurry()
+          } else naive.now += command.ms
+
+          expect(index.stats(naive.now)).toEqual(naive.stats())
+          for (const item of naive.items()) {
+            const entry = index.entry(item.sequence, naive.now)
+            expect([entry?.state, entry?.deadReason, entry?.leased, entry?.heldBy, entry?.attempts]).toEqual([
+              item.state,
+              item.deadReason,
+              item.lease !== undefined,
+              naive.heldBy(item),
+              item.attempts,
+            ])
+          }
+        }
+      }),
+      { numRuns: 400 },
+    )
+    // The run is worth something only if everything really happened.
+    for (const name of [
+      'lease',
+      'mark',
+      'settle true',
+      'settle false',
+      'redrive true',
+      'discard true',
+      'assume-delivered true',
+      'withdraw true',
+      'hurry',
+    ]) {
+      expect(fired.get(name) ?? 0, name).toBeGreaterThan(3)
+    }
+  })
+})
