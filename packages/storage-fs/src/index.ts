@@ -1,4 +1,5 @@
 export type { FsFile, FsPort, ProcessIdentity } from './fs-port.js'
+export { type FsInspection, inspectFsStorage, type InspectFsStorageOptions } from './inspect.js'
 export { nodeFs } from './node-fs.js'
 export {
   type FsRecovery,

@@ -134,14 +134,14 @@ export function nodeFs(): FsPort {
       await fs.promises.mkdir(path, { recursive: true, mode: 0o700 })
     },
     syncDirectory,
-    stat: async (path) => {
-      try {
-        return { size: (await fs.promises.stat(path)).size }
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return undefined
-        throw error
-      }
-    },
+    stat: (path) =>
+      new Promise((resolve, reject) => {
+        fs.stat(path, (error, stats) => {
+          if (error === null) resolve({ size: stats.size })
+          else if (error.code === 'ENOENT') resolve(undefined)
+          else reject(error)
+        })
+      }),
     freeBytes: async (path) => {
       const stats = await fs.promises.statfs(path)
       return stats.bavail * stats.bsize

@@ -71,14 +71,14 @@ async function play(stage: Stage, seed: number, console: Console): Promise<ExitC
 
   await stage.hand(day.splice(0))
   await stage.allDelivered()
-  const { struck, alreadyThere } = lostReplies()
+  const struck = lostReplies()
+  const { dead, alreadyThere, sample } = await stage.end()
   say(
     'replies-lost',
     `  ${struck} replies were lost after the server had committed. Asked the server: already there (${alreadyThere} times).`,
     { struck, alreadyThere },
   )
 
-  const { dead, sample } = await stage.end()
   const content = await stage.readServer()
   const count = countAtServer(stage.happenings(), content)
   if (sample !== undefined) {

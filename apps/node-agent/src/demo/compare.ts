@@ -27,12 +27,12 @@ function isKey(identifier: unknown): boolean {
   return (
     isObject(identifier) &&
     identifier['system'] === keySystem &&
-    /^urn:uuid:/.test(String(identifier['value']))
+    String(identifier['value']).startsWith('urn:uuid:')
   )
 }
 
 function equal(sent: unknown, stored: unknown): boolean {
-  if (typeof sent === 'string' && /^urn:uuid:/.test(sent)) {
+  if (typeof sent === 'string' && sent.startsWith('urn:uuid:')) {
     return sent === stored || (typeof stored === 'string' && /^[A-Z][A-Za-z]+\/[^/]+$/.test(stored))
   }
   if (Array.isArray(sent)) {

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createFhirClient } from '@fhir-outbox/fhir-client'
 import { createMockServer, type MockServer, type Resource } from '@fhir-outbox/mock-server'
+import { parseNote, type EntrySummary } from '@fhir-outbox/queue-core'
 import { clientCredentials } from '@fhir-outbox/smart-auth'
 import { AgentError } from '../agent-error.js'
 import { dropFile, dropFolderOf } from '../drop-folder.js'
@@ -18,8 +19,8 @@ export interface Stage {
   killAgent(): Promise<void>
   cutNetwork(): Promise<void>
   restoreNetwork(): Promise<void>
-  /** The next replies to writes get lost after the commit. Returns how to ask what came of it. */
-  loseReplies(times: number): () => { readonly struck: number; readonly alreadyThere: number }
+  /** The next replies to writes get lost after the commit. Returns how to ask how many were. */
+  loseReplies(times: number): () => number
   expireTokens(): void
   /** Puts happenings into the drop folder, in order. */
   hand(happenings: readonly Happening[]): Promise<void>
@@ -32,6 +33,8 @@ export interface Stage {
   /** Stops the agent in good order and looks at what it left. */
   end(): Promise<{
     readonly dead: number
+    /** Entries that the server turned out to have already when they were sent again. */
+    readonly alreadyThere: number
     readonly sample?: { readonly resource: string; readonly receipt: string }
   }>
   /** Reads everything back over HTTP. */
@@ -98,7 +101,6 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
     cutNetwork: () => listening.pause(),
     restoreNetwork: () => listening.resume(),
     loseReplies(times) {
-      const before = delivered.size
       const faults = [
         mock.faults.add({
           method: 'POST',
@@ -109,10 +111,7 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
         }),
         mock.faults.add({ method: 'POST', url: /encfhir/, times: 1, fault: { kind: 'cut-after' } }),
       ]
-      return () => ({
-        struck: faults.reduce((sum, { hits }) => sum + hits, 0),
-        alreadyThere: [...delivered.values()].slice(before).filter(isAlreadyThere).length,
-      })
+      return () => faults.reduce((sum, { hits }) => sum + hits, 0)
     },
     expireTokens: () => mock.state.expireTokens(),
     async hand(some) {
@@ -138,10 +137,12 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
       agent = undefined
       const storage = await openStorage({ directory: home })
       const { dead } = await storage.stats()
+      const settled = await storage.list({ state: 'delivered', limit: happenings.length })
       await storage.close()
       const last = [...delivered.values()].at(-1)
       return {
         dead,
+        alreadyThere: settled.filter(wasAlreadyThere).length,
         ...(last === undefined ? {} : { sample: sampleOf(last, mock.state.resources('Observation')) }),
       }
     },
@@ -201,9 +202,9 @@ async function writeConfig(home: string, url: string, mock: MockServer): Promise
   return path
 }
 
-function isAlreadyThere(event: Record<string, unknown>): boolean {
-  const { receipt: left } = event
-  return typeof left === 'object' && left !== null && 'alreadyThere' in left
+function wasAlreadyThere({ note }: EntrySummary): boolean {
+  const parsed = parseNote(note)
+  return parsed?.kind === 'receipt' && parsed.receipt['alreadyThere'] === true
 }
 
 /** The last reading as the server has it, on one line, and what its delivery left. */

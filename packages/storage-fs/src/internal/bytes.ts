@@ -106,44 +106,70 @@ export interface ByteReader {
   text(): string
 }
 
-export function byteReader(bytes: Uint8Array): ByteReader {
-  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let position = 0
+// A class, because recovery makes one for every record: closures would cost more than the reading.
+class Reader implements ByteReader {
+  readonly #bytes: Uint8Array
+  readonly #data: DataView
+  #position = 0
 
-  function take(count: number): number {
-    const at = position
-    position += count
-    if (position > bytes.length) throw new MalformedRecord('record ends early')
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.#data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  #take(count: number): number {
+    const at = this.#position
+    this.#position += count
+    if (this.#position > this.#bytes.length) throw new MalformedRecord('record ends early')
     return at
   }
 
-  const reader: ByteReader = {
-    get left() {
-      return bytes.length - position
-    },
-    u8: () => data.getUint8(take(1)),
-    u16: () => data.getUint16(take(2), true),
-    u32: () => data.getUint32(take(4), true),
-    u64: () => {
-      const at = take(8)
-      return data.getUint32(at, true) + data.getUint32(at + 4, true) * 2 ** 32
-    },
-    f64: () => data.getFloat64(take(8), true),
-    raw: (count) => {
-      const at = take(count)
-      return bytes.slice(at, at + count)
-    },
-    block: () => reader.raw(reader.u32()),
-    text: () => {
-      const length = reader.u32()
-      if (length < UTF16) {
-        const at = take(length)
-        return decoder.decode(bytes.subarray(at, at + length))
-      }
-      let value = ''
-      for (let left = length - UTF16; left > 0; left--) value += String.fromCharCode(reader.u16())
-      return value
-    },
+  get left(): number {
+    return this.#bytes.length - this.#position
   }
-  return reader
+
+  u8(): number {
+    return this.#data.getUint8(this.#take(1))
+  }
+
+  u16(): number {
+    return this.#data.getUint16(this.#take(2), true)
+  }
+
+  u32(): number {
+    return this.#data.getUint32(this.#take(4), true)
+  }
+
+  u64(): number {
+    const at = this.#take(8)
+    return this.#data.getUint32(at, true) + this.#data.getUint32(at + 4, true) * 2 ** 32
+  }
+
+  f64(): number {
+    return this.#data.getFloat64(this.#take(8), true)
+  }
+
+  raw(count: number): Uint8Array {
+    const at = this.#take(count)
+    return this.#bytes.slice(at, at + count)
+  }
+
+  block(): Uint8Array {
+    return this.raw(this.u32())
+  }
+
+  text(): string {
+    const length = this.u32()
+    if (length < UTF16) {
+      const at = this.#take(length)
+      return decoder.decode(this.#bytes.subarray(at, at + length))
+    }
+    let value = ''
+    for (let left = length - UTF16; left > 0; left--) value += String.fromCharCode(this.u16())
+    return value
+  }
+}
+
+export function byteReader(bytes: Uint8Array): ByteReader {
+  return new Reader(bytes)
 }

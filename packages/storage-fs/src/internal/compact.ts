@@ -58,7 +58,7 @@ export async function compact(store: Store): Promise<void> {
 
 async function removeSegment(store: Store, segment: number): Promise<void> {
   const { catalog, writer, fs, directory } = store
-  await copyEntries(store, segment)
+  if (!(await copyEntries(store, segment))) return
   copyLanes(store, segment)
   const totals = catalog.forgotten
   writer.push([
@@ -78,10 +78,11 @@ async function removeSegment(store: Store, segment: number): Promise<void> {
   await fs.syncDirectory(directory)
 }
 
-async function copyEntries(store: Store, segment: number): Promise<void> {
+/** Resolves to `false` when the store is being closed: the copies do no harm, and the segment stays. */
+async function copyEntries(store: Store, segment: number): Promise<boolean> {
   const { fs, directory, catalog, writer } = store
   const info = store.files.info(segment)
-  if (info === undefined) return
+  if (info === undefined) return false
   const file = await fs.open(`${directory}/${segmentName(segment)}`, 'read')
   let items
   try {
@@ -91,6 +92,7 @@ async function copyEntries(store: Store, segment: number): Promise<void> {
   }
   const reader = store.files.reader()
   for (const item of items) {
+    if (store.closed) return false
     if (item.kind === 'gap') continue
     const location = locationOf(segment, item.offset)
     if (item.isBase) {
@@ -105,6 +107,7 @@ async function copyEntries(store: Store, segment: number): Promise<void> {
     }
     if (writer.queuedBytes > PORTION) await writer.flush()
   }
+  return true
 }
 
 async function copyEntry(store: Store, reader: FrameReader, sequence: number, location: number): Promise<void> {

@@ -136,9 +136,8 @@ export function sealFrame(
   seal: { readonly seed: number; readonly at: number; readonly generation: number; readonly syncedTo: number },
 ): void {
   const bytes = writer.view()
-  const lengths = byteReader(bytes.subarray(start + 12, start + 20))
-  const metaEnd = start + FRAME_HEADER_BYTES + lengths.u32()
-  const dataLength = lengths.u32()
+  const metaEnd = start + FRAME_HEADER_BYTES + u32At(bytes, start + 12)
+  const dataLength = u32At(bytes, start + 16)
   writer.setU32(start + 20, dataLength === 0 ? 0 : crc32c(bytes, seal.seed, metaEnd, metaEnd + dataLength))
   writer.setU32(start + 24, seal.generation)
   writer.setU32(start + 28, seal.syncedTo)
@@ -163,24 +162,24 @@ export function decodeFrameHeader(bytes: Uint8Array, start = 0): FrameHeader | u
   if (bytes.length - start < FRAME_HEADER_BYTES) return undefined
   // Cheap test first: the resynchronising scan calls this for every byte.
   if (bytes[start] !== 0x46 || bytes[start + 1] !== 0x4f) return undefined
-  const reader = byteReader(bytes.subarray(start, start + FRAME_HEADER_BYTES))
-  if (reader.u32() !== FRAME_MAGIC) return undefined
-  const headCrc = reader.u32()
-  const type = reader.u8()
-  const more = (reader.u8() & FLAG_MORE) !== 0
-  reader.u16()
+  if (u32At(bytes, start) !== FRAME_MAGIC) return undefined
   return {
-    headCrc,
-    type,
-    more,
-    metaLength: reader.u32(),
-    dataLength: reader.u32(),
-    dataCrc: reader.u32(),
-    generation: reader.u32(),
-    syncedTo: reader.u32(),
-    sequence: reader.u64(),
-    at: reader.f64(),
+    headCrc: u32At(bytes, start + 4),
+    type: bytes[start + 8] ?? 0,
+    more: ((bytes[start + 9] ?? 0) & FLAG_MORE) !== 0,
+    metaLength: u32At(bytes, start + 12),
+    dataLength: u32At(bytes, start + 16),
+    dataCrc: u32At(bytes, start + 20),
+    generation: u32At(bytes, start + 24),
+    syncedTo: u32At(bytes, start + 28),
+    sequence: u32At(bytes, start + 32) + u32At(bytes, start + 36) * 2 ** 32,
+    at: new DataView(bytes.buffer, bytes.byteOffset + start + 40, 8).getFloat64(0, true),
   }
+}
+
+function u32At(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)
+  return (low | ((bytes[at + 3] ?? 0) << 24)) >>> 0
 }
 
 export function frameLength(header: FrameHeader): number {

@@ -34,7 +34,7 @@ export function keyTable(isKnown: (sequence: number) => boolean): KeyTable {
     let alive = 0
     for (const sequence of old.sequences) if (sequence !== 0 && isKnown(sequence)) alive++
     let size = 256
-    while (size < alive * 3) size *= 2
+    while (size < alive * 2) size *= 2
     hashes = new Uint32Array(size)
     sequences = new Float64Array(size)
     used = 0

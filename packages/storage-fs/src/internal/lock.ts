@@ -149,3 +149,12 @@ async function markReleased(fs: FsPort, path: string, self: ProcessIdentity): Pr
     await file.close()
   }
 }
+
+/** The living process that owns the directory. */
+export async function readHolder(fs: FsPort, directory: string): Promise<{ pid: number } | undefined> {
+  const highest = (await owners(fs, directory)).at(-1)
+  if (highest === undefined) return undefined
+  const owner = await readOwner(fs, `${directory}/owner.${highest}`)
+  if (owner === 'gone' || owner === 'unreadable') return undefined
+  return (await isAlive(fs, owner, await fs.self())) ? { pid: owner.pid } : undefined
+}

@@ -9,7 +9,7 @@ import {
   SEGMENT_HEADER_BYTES,
 } from './frame.js'
 import { MalformedRecord } from './bytes.js'
-import { baseOf, decodeRecord, GAP, type LogRecord, NOTE, RETIRE, STATE } from './records.js'
+import { baseOf, decodeRecord, ENTRY, GAP, type LogRecord, NOTE, RETIRE, STATE } from './records.js'
 import { readWhole } from './segment-files.js'
 
 export interface ScannedFrame {
@@ -106,9 +106,10 @@ export async function scanSegment(file: FsFile, seed: number, end: number): Prom
     let control: LogRecord | undefined
     let record: LogRecord | undefined
     try {
-      record = decodeRecord(header.type, meta)
-      if (record === undefined) unknownType = header.type
-      else if (CONTROL.has(record.type)) control = record
+      // Most records are entries; what they say is read later, in another order.
+      record = header.type === ENTRY ? undefined : decodeRecord(header.type, meta)
+      if (record === undefined && header.type !== ENTRY) unknownType = header.type
+      if (record !== undefined && CONTROL.has(record.type)) control = record
     } catch (error) {
       if (!(error instanceof MalformedRecord)) throw error
       // The checksum holds but the content makes no sense: as unreadable as any other damage.
@@ -123,7 +124,7 @@ export async function scanSegment(file: FsFile, seed: number, end: number): Prom
       type: header.type,
       more: header.more,
       sequence: header.sequence,
-      isBase: baseOf(record) !== undefined,
+      isBase: header.type === ENTRY || baseOf(record) !== undefined,
       dataIntact,
       ...(control === undefined ? {} : { control }),
     })

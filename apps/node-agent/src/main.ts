@@ -1,0 +1,197 @@
+import { readFileSync } from 'node:fs'
+import type { Writable } from 'node:stream'
+import type { EntryState } from '@fhir-outbox/queue-core'
+import { Command, CommanderError, Option } from 'commander'
+import { exitCodeFor } from './agent-error.js'
+import { demo } from './commands/demo.js'
+import { flush } from './commands/flush.js'
+import { list } from './commands/list.js'
+import { mock } from './commands/mock.js'
+import { run } from './commands/run.js'
+import { send } from './commands/send.js'
+import { status } from './commands/status.js'
+import { loadHome, loadSettings, type Environment, type Flags, type Settings } from './config/load.js'
+import { exitCodes, exitCodeTexts, type ExitCode } from './exit-codes.js'
+import { describeError, reportError, type Console } from './output/console.js'
+import { stopSignal } from './signals.js'
+
+const exitCodeHelp = Object.entries(exitCodeTexts)
+  .map(([code, text]) => `  ${code}  ${text}`)
+  .join('\n')
+
+function number(text: string): number {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0)
+    throw new CommanderError(2, 'usage', `"${text}" is not a number of zero or more.`)
+  return value
+}
+
+const entryStates = [
+  'waiting',
+  'unknown',
+  'dead',
+  'delivered',
+  'discarded',
+  'quarantined',
+] satisfies EntryState[]
+
+/** Adds the flags that say which queue. */
+function withHome(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'settings in JSON (FHIR_OUTBOX_CONFIG)')
+    .option('-d, --directory <path>', 'home of queue, drop folder and registrations (FHIR_OUTBOX_DIRECTORY)')
+    .option('--json', 'JSON lines instead of sentences')
+}
+
+/** Adds the flags that say which queue, which server, and how to be let in. */
+function withServer(command: Command): Command {
+  return withHome(command)
+    .option('-s, --server <url>', 'base URL of the FHIR server (FHIR_OUTBOX_SERVER)')
+    .option('--client-id <id>', 'OAuth client (FHIR_OUTBOX_CLIENT_ID)')
+    .option('--client-secret-file <file>', 'file with its secret (or FHIR_OUTBOX_CLIENT_SECRET)')
+    .option(
+      '--key-file <file>',
+      'private key of the client, JWK or PEM: SMART Backend Services (FHIR_OUTBOX_KEY_FILE)',
+    )
+    .option('--key-id <kid>', 'id of that key as registered')
+    .option('--token-url <url>', 'token endpoint; default: discovered (FHIR_OUTBOX_TOKEN_URL)')
+    .option('--scope <scopes>', 'what to ask for, e.g. "system/Observation.c" (FHIR_OUTBOX_SCOPE)')
+    .option('--register', 'register by an own key at the server if that was not done before')
+}
+
+type Common = Flags & { readonly json?: boolean }
+type Work<T> = (settings: Settings, options: T, console: Console, signal: AbortSignal) => Promise<ExitCode>
+
+function program(surroundings: Surroundings, finish: (code: ExitCode) => void): Command {
+  const { stdin, stdout, stderr, env } = surroundings
+
+  /** Runs one command and turns its failure into a sentence and an exit code. */
+  async function perform(
+    json: boolean | undefined,
+    work: (console: Console, signal: AbortSignal) => Promise<ExitCode>,
+  ): Promise<void> {
+    const console = { out: stdout, err: stderr, json: json === true }
+    const stop = stopSignal()
+    try {
+      finish(await work(console, stop.signal))
+    } catch (error) {
+      reportError(console, error)
+      finish(exitCodeFor(describeError(error).code))
+    } finally {
+      stop.dispose()
+    }
+  }
+
+  function onServer<T extends Common>(work: Work<T>): (options: T) => Promise<void> {
+    return (options) =>
+      perform(options.json, async (console, signal) =>
+        work(await loadSettings(options, env), options, console, signal),
+      )
+  }
+
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  const root = new Command('fhir-outbox')
+    .description(
+      'Delivers FHIR resources to any FHIR server: nothing lost, nothing applied twice, nobody needed.',
+    )
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+    })
+    .showHelpAfterError('Try "fhir-outbox --help".')
+    .addHelpText(
+      'after',
+      `\nExit codes:\n${exitCodeHelp}\n\nStart here:\n  fhir-outbox demo\n  fhir-outbox mock\n  fhir-outbox send reading.json --server http://127.0.0.1:8080/fhir`,
+    )
+
+  withServer(root.command('send'))
+    .description(
+      'Accept files (FHIR JSON, NDJSON, Bundles, readings) into the queue and deliver what can be delivered.',
+    )
+    .argument('<files...>', 'paths, or - for standard input')
+    .option('--dry-run', 'show method, URL, plan, lane and encryption; accept and send nothing')
+    .option('--wait <seconds>', 'how long to try; the rest stays queued', number, 30)
+    .action((files: string[], options: Common & { dryRun?: boolean; wait: number }) =>
+      onServer<typeof options>((settings, { dryRun, wait }, console, signal) =>
+        send(settings, { files, dryRun: dryRun === true, waitSeconds: wait, stdin, signal }, console),
+      )(options),
+    )
+
+  withServer(root.command('run'))
+    .description(
+      'Deliver for ever, unattended: what is queued, and every file that appears in the drop folder.',
+    )
+    .action(onServer<Common>((settings, _options, console, signal) => run(settings, console, signal)))
+
+  withServer(root.command('flush'))
+    .description('Deliver what is queued, now, and say what is left.')
+    .option('--wait <seconds>', 'how long to try', number, 60)
+    .action(
+      onServer<Common & { wait: number }>((settings, { wait }, console, signal) =>
+        flush(settings, { waitSeconds: wait, signal }, console),
+      ),
+    )
+
+  withHome(root.command('status'))
+    .description('How much waits, was delivered, or needs a decision.')
+    .action((options: Common) =>
+      perform(options.json, async (console) => status(await loadHome(options, env), console)),
+    )
+
+  withHome(root.command('list'))
+    .description('The entries of the queue, oldest first.')
+    .addOption(new Option('--state <state>', 'only these').choices(entryStates))
+    .option('--limit <n>', 'at most so many', number, 100)
+    .action(({ state, limit, ...options }: Common & { state?: EntryState; limit: number }) =>
+      perform(options.json, async (console) =>
+        list(await loadHome(options, env), { limit, ...(state === undefined ? {} : { state }) }, console),
+      ),
+    )
+
+  root
+    .command('mock')
+    .description('Start a mock FHIR, SMART and C3-PRO server for trials; "mock --help" lists its options.')
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[options...]')
+    .action((args: string[]) => perform(false, (console, signal) => mock(args, console, signal)))
+
+  root
+    .command('demo')
+    .description(
+      'A story in under a minute: outages, lost replies, expired tokens, two kills; then the count at the server.',
+    )
+    .option('--seed <n>', 'another day, another patient', number, 1)
+    .option('--json', 'JSON lines instead of sentences')
+    .action((options: { seed: number; json?: boolean }) =>
+      perform(options.json, (console, signal) => demo(options, console, signal)),
+    )
+  return root
+}
+
+/** What a run of the command touches outside its arguments. */
+export interface Surroundings {
+  readonly stdin: NodeJS.ReadableStream
+  readonly stdout: Writable
+  readonly stderr: Console['err']
+  readonly env: Environment
+}
+
+/** Runs the command line, arguments without the program's name, and resolves to the exit code. */
+export async function main(args: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.ok
+  try {
+    await program(surroundings, (result) => {
+      code = result
+    }).parseAsync(args, { from: 'user' })
+  } catch (error) {
+    // commander has printed its sentence already.
+    if (!(error instanceof CommanderError)) throw error
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  }
+  return code
+}

@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { byteReader, byteWriter, MalformedRecord } from '../src/internal/bytes.js'
+import { crc32c } from '../src/internal/crc32c.js'
+import { encodeSegmentHeader, layFrame, sealFrame, seedOf } from '../src/internal/frame.js'
+import { keyTable } from '../src/internal/key-table.js'
+import { ENTRY, writeBase } from '../src/internal/records.js'
+import { bytes } from './support/tools.js'
+
+function hex(data: Uint8Array): string {
+  return [...data].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+describe('CRC-32C', () => {
+  // Test vectors of RFC 3720, appendix B.4.
+  it.each([
+    ['32 zeros', new Uint8Array(32), 0x8a9136aa],
+    ['32 ones', new Uint8Array(32).fill(0xff), 0x62a8ab43],
+    ['ascending', Uint8Array.from({ length: 32 }, (_, at) => at), 0x46dd794e],
+    ['descending', Uint8Array.from({ length: 32 }, (_, at) => 31 - at), 0x113fdb5c],
+    ['check value', bytes('123456789'), 0xe3069283],
+  ])('of %s', (_name, data, expected) => {
+    expect(crc32c(data)).toBe(expected)
+  })
+
+  it('can be continued at any point', () => {
+    const data = Uint8Array.from({ length: 100 }, (_, at) => (at * 37) % 251)
+    for (let cut = 0; cut <= data.length; cut++) {
+      expect(crc32c(data, crc32c(data, 0, 0, cut), cut)).toBe(crc32c(data))
+    }
+  })
+})
+
+describe('bytes', () => {
+  it('keep every string, lone surrogates included', () => {
+    for (const value of ['', 'a', 'ä€𝄞', '\u0000', '\ud800', 'x\udc00y', '\ufeffbom']) {
+      const writer = byteWriter(1)
+      writer.text(value)
+      expect(byteReader(writer.view()).text()).toBe(value)
+    }
+  })
+
+  it('keep numbers up to the largest safe integer', () => {
+    const writer = byteWriter(1)
+    for (const value of [0, 1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) writer.u64(value)
+    const reader = byteReader(writer.view())
+    expect([reader.u64(), reader.u64(), reader.u64(), reader.u64(), reader.u64()]).toEqual([
+      0,
+      1,
+      2 ** 32 - 1,
+      2 ** 32,
+      Number.MAX_SAFE_INTEGER,
+    ])
+    expect(() => reader.u8()).toThrow(MalformedRecord)
+  })
+})
+
+describe('the documented example', () => {
+  it('is what the code writes', () => {
+    const salt = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+    const header = encodeSegmentHeader({
+      version: 1,
+      segment: 1,
+      generation: 1,
+      previous: 0,
+      previousEnd: 0,
+      nextSequence: 1,
+      salt,
+      createdAt: 1_700_000_000_000,
+    })
+    const writer = byteWriter()
+    const base = { appendedAt: 1_700_000_000_000, lane: 'l', gate: 'g', key: 'k', after: [], header: bytes('h') }
+    layFrame(
+      writer,
+      { type: ENTRY, more: false, sequence: 1, at: 1_700_000_000_000 },
+      (into) => writeBase(into, base),
+      bytes('hello'),
+    )
+    sealFrame(writer, 0, { seed: seedOf(salt), at: 128, generation: 1, syncedTo: 128 })
+    const page = readFileSync(new URL('../../../docs/formats/segment-log.md', import.meta.url), 'utf8')
+    const example = /```hex\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
+    const documented = example.replaceAll(/^\w{4}: /gm, '').replaceAll(/\s/g, '')
+    expect(documented).toBe(hex(header) + hex(writer.view()))
+  })
+})
+
+describe('the key table', () => {
+  it('finds every key and lets forgotten ones go', () => {
+    const known = new Set<number>()
+    const table = keyTable((sequence) => known.has(sequence))
+    for (let sequence = 1; sequence <= 5000; sequence++) {
+      known.add(sequence)
+      table.add(`key-${sequence}`, sequence)
+      if (sequence > 1000) known.delete(sequence - 1000)
+    }
+    for (const sequence of known) expect(table.candidates(`key-${sequence}`)).toContain(sequence)
+    table.add('key-5000', 5001)
+    expect(table.candidates('key-5000')).toEqual([5000, 5001])
+    expect(table.candidates('absent')).toEqual([])
+  })
+})
