@@ -6,15 +6,16 @@ import ts from 'typescript'
 import { packageFolders, root, sourceFiles } from './workspace.mjs'
 
 const scope = '@fhir-outbox/'
-const foundations = ['queue-core', 'fhir-client', 'fhir-bundles', 'envelope-crypto', 'smart-auth', 'mock-server']
-const adapters = ['storage-fs', 'storage-idb', 'storage-postgres']
-const facade = [
+const foundations = [
   'queue-core',
   'fhir-client',
   'fhir-bundles',
   'envelope-crypto',
   'smart-auth',
+  'mock-server',
 ]
+const adapters = ['storage-fs', 'storage-idb', 'storage-postgres']
+const facade = ['queue-core', 'fhir-client', 'fhir-bundles', 'envelope-crypto', 'smart-auth']
 
 /** Workspace packages that a package's source may import; apps compose whatever they like. */
 function allowed(name) {
@@ -52,7 +53,8 @@ for (const folder of packageFolders()) {
     for (const { fileName: target } of importedFiles) {
       if (target.startsWith('.')) continue
       if (target.startsWith('node:')) {
-        if (!mayUseNode(folder, file)) problems.push(`${at} imports ${target}, but it must run in browsers too`)
+        if (!mayUseNode(folder, file))
+          problems.push(`${at} imports ${target}, but it must run in browsers too`)
         continue
       }
       if (target.startsWith(scope)) {
@@ -61,8 +63,11 @@ for (const folder of packageFolders()) {
           problems.push(`${at} imports ${target}, which its room may not know`)
         }
       }
-      const dependency = target.startsWith('@') ? target.split('/').slice(0, 2).join('/') : target.split('/')[0]
-      if (declared[dependency] === undefined) problems.push(`${at} imports ${target}, which is not a dependency`)
+      const dependency = target.startsWith('@')
+        ? target.split('/').slice(0, 2).join('/')
+        : target.split('/')[0]
+      if (declared[dependency] === undefined)
+        problems.push(`${at} imports ${target}, which is not a dependency`)
     }
   }
 }

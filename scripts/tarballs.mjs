@@ -26,7 +26,10 @@ function report(what, { ok, output }) {
 
 try {
   const packages = packageFolders()
-    .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) }))
+    .map((folder) => ({
+      folder,
+      manifest: JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')),
+    }))
     .filter(({ manifest }) => manifest.private !== true)
   const tarballs = {}
   for (const { folder, manifest } of packages) {
@@ -59,7 +62,12 @@ try {
     )
     // An empty settings file keeps pnpm from looking for a workspace above the scratch folder.
     writeFileSync(join(project, 'pnpm-workspace.yaml'), 'packages: []\n')
-    const install = ['install', '--prefer-offline', '--ignore-scripts', '--config.manage-package-manager-versions=false']
+    const install = [
+      'install',
+      '--prefer-offline',
+      '--ignore-scripts',
+      '--config.manage-package-manager-versions=false',
+    ]
     const installed = run('pnpm', install, project)
     report(`install ${name}`, installed)
     if (!installed.ok) continue

@@ -1,7 +1,13 @@
 import { exitCodes, type ExitCode } from './exit-codes.js'
 
 /** Every code that the agent itself fails with; the packages' codes pass through. */
-export type AgentErrorCode = 'ERR_BAD_CONFIG' | 'ERR_BAD_INPUT' | 'ERR_UNREADABLE_FILE' | 'ERR_DEMO_FAILED'
+export type AgentErrorCode =
+  | 'ERR_BAD_CONFIG'
+  | 'ERR_BAD_INPUT'
+  | 'ERR_UNREADABLE_FILE'
+  | 'ERR_BAD_CERTIFICATE'
+  | 'ERR_DROP_FOLDER'
+  | 'ERR_DEMO_FAILED'
 
 /** One clear sentence, the way out, and the exit code. */
 export class AgentError extends Error {
@@ -20,6 +26,10 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_BAD_CONFIG: exitCodes.usage,
   ERR_INVALID_URL: exitCodes.usage,
   ERR_INSECURE_URL: exitCodes.usage,
+  ERR_INVALID_OPTIONS: exitCodes.usage,
+  ERR_WRONG_ORIGIN: exitCodes.usage,
+  ERR_MOCK_OPTIONS: exitCodes.usage,
+  ERR_MOCK_LISTEN: exitCodes.usage,
   ERR_BAD_INPUT: exitCodes.badInput,
   ERR_UNREADABLE_FILE: exitCodes.badInput,
   ERR_INVALID_RESOURCE: exitCodes.badInput,
@@ -31,11 +41,16 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_STORAGE_FAILED: exitCodes.storage,
   ERR_STORAGE_FORMAT: exitCodes.storage,
   ERR_QUEUE_FULL: exitCodes.storage,
+  ERR_DROP_FOLDER: exitCodes.storage,
+  ERR_CREDENTIALS_UNREADABLE: exitCodes.storage,
+  ERR_CREDENTIALS_UNWRITABLE: exitCodes.storage,
   ERR_STORAGE_LOCKED: exitCodes.locked,
   ERR_LOGIN_REQUIRED: exitCodes.credentials,
   ERR_UNAUTHORIZED: exitCodes.credentials,
   ERR_REGISTRATION_FAILED: exitCodes.credentials,
   ERR_INVALID_KEY: exitCodes.credentials,
+  ERR_DISCOVERY_FAILED: exitCodes.credentials,
+  ERR_BAD_CERTIFICATE: exitCodes.credentials,
   ERR_CERTIFICATE_EXPIRED: exitCodes.credentials,
 }
 

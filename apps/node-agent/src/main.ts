@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { EntryState } from '@fhir-outbox/queue-core'
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
 import { exitCodeFor } from './agent-error.js'
 import { demo } from './commands/demo.js'
 import { flush } from './commands/flush.js'
@@ -19,11 +19,9 @@ const exitCodeHelp = Object.entries(exitCodeTexts)
   .map(([code, text]) => `  ${code}  ${text}`)
   .join('\n')
 
-function number(text: string): number {
-  const value = Number(text)
-  if (!Number.isFinite(value) || value < 0)
-    throw new CommanderError(2, 'usage', `"${text}" is not a number of zero or more.`)
-  return value
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.')
+  return Number(text)
 }
 
 const entryStates = [
@@ -89,14 +87,11 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
       )
   }
 
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
   const root = new Command('fhir-outbox')
     .description(
       'Delivers FHIR resources to any FHIR server: nothing lost, nothing applied twice, nobody needed.',
     )
-    .version(version)
+    .version(manifest.version)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
@@ -114,7 +109,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
     )
     .argument('<files...>', 'paths, or - for standard input')
     .option('--dry-run', 'show method, URL, plan, lane and encryption; accept and send nothing')
-    .option('--wait <seconds>', 'how long to try; the rest stays queued', number, 30)
+    .option('--wait <seconds>', 'how long to try; the rest stays queued', wholeNumber, 30)
     .action((files: string[], options: Common & { dryRun?: boolean; wait: number }) =>
       onServer<typeof options>((settings, { dryRun, wait }, console, signal) =>
         send(settings, { files, dryRun: dryRun === true, waitSeconds: wait, stdin, signal }, console),
@@ -129,7 +124,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
 
   withServer(root.command('flush'))
     .description('Deliver what is queued, now, and say what is left.')
-    .option('--wait <seconds>', 'how long to try', number, 60)
+    .option('--wait <seconds>', 'how long to try', wholeNumber, 60)
     .action(
       onServer<Common & { wait: number }>((settings, { wait }, console, signal) =>
         flush(settings, { waitSeconds: wait, signal }, console),
@@ -145,7 +140,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
   withHome(root.command('list'))
     .description('The entries of the queue, oldest first.')
     .addOption(new Option('--state <state>', 'only these').choices(entryStates))
-    .option('--limit <n>', 'at most so many', number, 100)
+    .option('--limit <n>', 'at most so many', wholeNumber, 100)
     .action(({ state, limit, ...options }: Common & { state?: EntryState; limit: number }) =>
       perform(options.json, async (console) =>
         list(await loadHome(options, env), { limit, ...(state === undefined ? {} : { state }) }, console),
@@ -165,7 +160,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
     .description(
       'A story in under a minute: outages, lost replies, expired tokens, two kills; then the count at the server.',
     )
-    .option('--seed <n>', 'another day, another patient', number, 1)
+    .option('--seed <n>', 'another day, another patient', wholeNumber, 1)
     .option('--json', 'JSON lines instead of sentences')
     .action((options: { seed: number; json?: boolean }) =>
       perform(options.json, (console, signal) => demo(options, console, signal)),

@@ -28,6 +28,8 @@ export function choosePlan(write: {
   readonly interaction: 'create' | 'update' | 'transaction'
   readonly keyMode: KeyMode
   readonly encryptedFor?: Receiver
+  /** Index of a transaction's entry whose own `ifNoneExist` does not protect it. */
+  readonly doubtfulEntry?: number
 }): Plan {
   if (write.encryptedFor === 'deduplicates') {
     return {
@@ -41,6 +43,13 @@ export function choosePlan(write: {
       name: 'at-least-once',
       guarantee: 'may-duplicate',
       reason: 'The receiver behind the encrypted endpoint keeps every envelope it gets.',
+    }
+  }
+  if (write.doubtfulEntry !== undefined) {
+    return {
+      name: 'at-least-once',
+      guarantee: 'may-duplicate',
+      reason: `The resource of entry ${write.doubtfulEntry} does not meet its own ifNoneExist: repeating the transaction creates it again.`,
     }
   }
   if (write.interaction === 'update') {

@@ -1,6 +1,7 @@
 import { DataQueueError } from './errors.js'
 import { isObject, toJson, type JsonObject } from './json.js'
 import { derivedKey, keyCondition, writeKey } from './key.js'
+import { meetsCondition } from './condition.js'
 import { choosePlan, type KeyMode, type Plan } from './plan.js'
 
 /** One write as it will leave: decided once, at enqueue. */
@@ -83,13 +84,18 @@ export async function transactionWrite(bundle: JsonObject, key: string, keyMode:
   for (const [index, one] of given.entries()) {
     entry.push(await repeatableEntry(one, index, await derivedKey(key, index), keyMode))
   }
+  const doubtful = entry.findIndex(mayDouble)
   return {
     method: 'POST',
     path: '',
     headers: {},
     body: toJson({ ...bundle, entry }),
     resourceType: 'Bundle',
-    plan: choosePlan({ interaction: 'transaction', keyMode }),
+    plan: choosePlan({
+      interaction: 'transaction',
+      keyMode,
+      ...(doubtful === -1 ? {} : { doubtfulEntry: doubtful }),
+    }),
     entries: entry.length,
   }
 }
@@ -143,6 +149,15 @@ async function repeatableEntry(
   }
   const place = writeKey(copy, key)
   return { ...entry, resource: copy, request: { ...request, ifNoneExist: keyCondition(place, key) } }
+}
+
+/** A condition that came with the entry and that the created resource would not meet: a repetition creates again. */
+function mayDouble(entry: unknown): boolean {
+  if (!isObject(entry) || !isObject(entry['request']) || !isObject(entry['resource'])) return false
+  const { method, ifNoneExist } = entry['request']
+  return (
+    method === 'POST' && typeof ifNoneExist === 'string' && !meetsCondition(entry['resource'], ifNoneExist)
+  )
 }
 
 function typeOf(resource: JsonObject): string {

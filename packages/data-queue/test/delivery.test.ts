@@ -15,7 +15,8 @@ describe.each(wires)('delivery over %s', (wire) => {
     const { mock, open } = await bench(wire)
     const queue = open()
     const texts = Array.from({ length: 12 }, (_, index) => `n${index}`)
-    for (const text of texts) await queue.enqueue({ ...observation(text), ...(text === 'n5' ? { id: 'five' } : {}) })
+    for (const text of texts)
+      await queue.enqueue({ ...observation(text), ...(text === 'n5' ? { id: 'five' } : {}) })
     expect(await queue.flush()).toMatchObject({ delivered: 12, waiting: 0, dead: 0 })
     expect(arrived(mock)).toEqual(texts)
   })
@@ -25,7 +26,11 @@ describe.each(wires)('delivery over %s', (wire) => {
     const queue = open()
     mock.faults.add({ method: 'POST', url: /Observation/, fault: { kind: 'cut-after' } })
     queue.start()
-    expect(await queue.create(observation('lost reply'))).toMatchObject({ state: 'delivered', status: 200, alreadyThere: true })
+    expect(await queue.create(observation('lost reply'))).toMatchObject({
+      state: 'delivered',
+      status: 200,
+      alreadyThere: true,
+    })
     expect(arrived(mock)).toEqual(['lost reply'])
   })
 
@@ -49,7 +54,11 @@ describe.each(wires)('delivery over %s', (wire) => {
       resourceType: 'Bundle',
       type: 'transaction',
       entry: [
-        { fullUrl: patient, resource: { resourceType: 'Patient' }, request: { method: 'POST', url: 'Patient' } },
+        {
+          fullUrl: patient,
+          resource: { resourceType: 'Patient' },
+          request: { method: 'POST', url: 'Patient' },
+        },
         ...['a', 'b', 'c'].map((text) => ({
           resource: { ...observation(text), subject: { reference: patient } },
           request: { method: 'POST', url: 'Observation' },
@@ -124,9 +133,16 @@ describe.each(wires)('delivery over %s', (wire) => {
   it('never sends the same thing blindly after a 5xx, yet delivers it once', async () => {
     const { mock, open } = await bench(wire)
     const queue = open()
-    mock.faults.add({ method: 'POST', url: /Observation/, fault: { kind: 'status', status: 502, processed: true } })
+    mock.faults.add({
+      method: 'POST',
+      url: /Observation/,
+      fault: { kind: 'status', status: 502, processed: true },
+    })
     queue.start()
-    expect(await queue.create(observation('gateway'))).toMatchObject({ state: 'delivered', alreadyThere: true })
+    expect(await queue.create(observation('gateway'))).toMatchObject({
+      state: 'delivered',
+      alreadyThere: true,
+    })
     expect(arrived(mock)).toEqual(['gateway'])
   })
 
@@ -145,7 +161,9 @@ describe.each(wires)('delivery over %s', (wire) => {
   it('accepts many or none', async () => {
     const { open } = await bench(wire)
     const queue = open()
-    await expect(queue.enqueueAll([{ resource: observation('fine') }, { resource: {} }])).rejects.toMatchObject({
+    await expect(
+      queue.enqueueAll([{ resource: observation('fine') }, { resource: {} }]),
+    ).rejects.toMatchObject({
       code: 'ERR_INVALID_RESOURCE',
     })
     expect(await queue.stats()).toMatchObject({ accepted: 0 })
@@ -184,10 +202,16 @@ describe.each(wires)('delivery over %s', (wire) => {
       lane: 'x',
       key: '0b4e4f6c-8f5e-4a57-9f3e-0d6c1c0c7a11',
       gate: 'https://old.example/fhir',
-      header: new TextEncoder().encode('{"v":1,"method":"POST","path":"Observation","headers":{},"plan":"at-least-once"}'),
+      header: new TextEncoder().encode(
+        '{"v":1,"method":"POST","path":"Observation","headers":{},"plan":"at-least-once"}',
+      ),
       payload: new TextEncoder().encode('{"resourceType":"Observation"}'),
     })
-    expect(await queue.flush()).toMatchObject({ delivered: 0, waiting: 1, blockedBy: { code: 'ERR_INVALID_URL' } })
+    expect(await queue.flush()).toMatchObject({
+      delivered: 0,
+      waiting: 1,
+      blockedBy: { code: 'ERR_INVALID_URL' },
+    })
     expect(mock.state.commits).toHaveLength(0)
   })
 })
@@ -200,7 +224,10 @@ describe('a server that is away', () => {
     await pause()
     const texts = ['w0', 'w1', 'w2', 'w3']
     for (const text of texts) {
-      expect(await queue.create(observation(text))).toMatchObject({ state: 'queued', reason: { code: expect.stringMatching(/^ERR_/) } })
+      expect(await queue.create(observation(text))).toMatchObject({
+        state: 'queued',
+        reason: { code: expect.stringMatching(/^ERR_/) },
+      })
     }
     expect(await queue.stats()).toMatchObject({ waiting: 4, delivered: 1, dead: 0 })
     expect(await queue.outbox.read(3)).toMatchObject({ attempts: 0 })

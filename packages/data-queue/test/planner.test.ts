@@ -73,7 +73,7 @@ describe('a transaction', () => {
     entry: [
       {
         fullUrl: 'urn:uuid:3c5e9d53-1b62-4c8e-9b88-0e5b7a1f9d01',
-        resource: { resourceType: 'Patient' },
+        resource: { resourceType: 'Patient', identifier: [{ system: 'a', value: 'b' }] },
         request: { method: 'POST', url: 'Patient', ifNoneExist: 'identifier=a|b' },
       },
       { resource: observation, request: { method: 'POST', url: 'Observation' } },
@@ -90,7 +90,8 @@ describe('a transaction', () => {
     expect(sent.entry[2]).toEqual(bundle.entry[2])
     expect(sent.entry[3]).toEqual(bundle.entry[3])
     const created = sent.entry[1]
-    const [identifier] = (created?.resource as unknown as { identifier: { value: string }[] }).identifier
+    const { resource } = created as unknown as { resource: { identifier: { value: string }[] } }
+    const [identifier] = resource.identifier
     expect(identifier?.value).toMatch(/^urn:uuid:[0-9a-f-]{36}$/)
     expect(identifier?.value).not.toContain(key)
     expect(created?.request.ifNoneExist).toBe(
@@ -102,9 +103,25 @@ describe('a transaction', () => {
   it('puts creates to ids of their own when the key is the id', async () => {
     const planned = await planWrite(bundle, key, { fhirUrl, key: 'client-id' }, true)
     const sent: typeof bundle = JSON.parse(planned.body)
-    const { id } = sent.entry[1]?.resource as unknown as { id: string }
+    const { resource } = sent.entry[1] as unknown as { resource: { id: string } }
+    const { id } = resource
     expect(sent.entry[1]?.request).toEqual({ method: 'PUT', url: `Observation/${id}` })
     expect(sent.entry[0]).toEqual(bundle.entry[0])
+  })
+
+  it('is called at-least-once when an entry does not meet its own condition', async () => {
+    const [patient, ...rest] = bundle.entry
+    const entry = [
+      { ...patient, request: { ...patient?.request, ifNoneExist: 'identifier=a|other' } },
+      ...rest,
+    ]
+    const planned = await planWrite({ ...bundle, entry }, key, options, true)
+    expect(planned.plan).toMatchObject({
+      name: 'at-least-once',
+      guarantee: 'may-duplicate',
+      reason: expect.stringContaining('entry 0'),
+    })
+    expect(JSON.parse(planned.body).entry[0]).toEqual(entry[0])
   })
 
   it.each([

@@ -2,8 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { memoryStorage, type Lease, type QueueStorage, type StorageSupport } from '@fhir-outbox/queue-core'
 import { runStorageContract, type StorageContract } from '@fhir-outbox/queue-core/storage-contract'
 
-/** Runs the contract with a runner of its own and returns the titles of the failing tests. */
-async function failures(contract: Omit<StorageContract, 'runner' | 'name'>): Promise<string[]> {
+/** Runs the contract, or a part of it, with a runner of its own; returns the titles of the failing tests. */
+async function failures(
+  contract: Omit<StorageContract, 'runner' | 'name'>,
+  wanted: (title: string) => boolean = () => true,
+): Promise<string[]> {
   const tests: [string, () => Promise<void>][] = []
   runStorageContract({
     ...contract,
@@ -14,7 +17,7 @@ async function failures(contract: Omit<StorageContract, 'runner' | 'name'>): Pro
     },
   })
   const failed: string[] = []
-  for (const [name, body] of tests) {
+  for (const [name, body] of tests.filter(([title]) => wanted(title))) {
     await body().catch(() => failed.push(name))
   }
   return failed
@@ -26,12 +29,15 @@ const elapse = (ms: number): void => {
 }
 const memory = (): QueueStorage => memoryStorage({ now: () => clock })
 
-function mutant(change: (storage: QueueStorage) => Partial<QueueStorage>): Promise<string[]> {
+function mutant(
+  change: (storage: QueueStorage) => Partial<QueueStorage>,
+  wanted: (title: string) => boolean,
+): Promise<string[]> {
   const create = async (): Promise<QueueStorage> => {
     const storage = memory()
     return { ...storage, ...change(storage) }
   }
-  return failures({ create, elapse })
+  return failures({ create, elapse }, wanted)
 }
 
 describe('runStorageContract', () => {
@@ -127,12 +133,15 @@ describe('runStorageContract', () => {
     ],
   ]
   it.each(mutants)('finds a storage that %s', async (_what, change, title) => {
-    expect(await mutant(change)).toContain(title)
+    expect(await mutant(change, (one) => one === title)).toEqual([title])
   })
 
   it('fails for every hook that is missing for something claimed', async () => {
     const claim = (supports: Partial<StorageSupport>): Promise<string[]> =>
-      mutant((storage) => ({ supports: { ...storage.supports, ...supports } }))
+      mutant(
+        (storage) => ({ supports: { ...storage.supports, ...supports } }),
+        (title) => /crash|reopened|handle/.test(title),
+      )
     const processOnly = await claim({ durability: 'process-crash' })
     expect(processOnly).toContain('reopened, everything is as it was')
     expect(processOnly).toContain('process crash: what append accepted is there')

@@ -14,8 +14,12 @@ const WAYS_OUT: Readonly<Record<string, string>> = {
 
 export function storageFailed(what: string, cause: unknown): QueueError {
   const code = systemCode(cause)
-  const hint = (code === undefined ? undefined : WAYS_OUT[code]) ?? 'Check the disk, then open the storage again.'
-  return new QueueError('ERR_STORAGE_FAILED', code === undefined ? what : `${what} (${code})`, { hint, cause })
+  const hint =
+    (code === undefined ? undefined : WAYS_OUT[code]) ?? 'Check the disk, then open the storage again.'
+  return new QueueError('ERR_STORAGE_FAILED', code === undefined ? what : `${what} (${code})`, {
+    hint,
+    cause,
+  })
 }
 
 export function storageClosed(): QueueError {
@@ -29,7 +33,11 @@ export function storageLocked(directory: string, holder: string): QueueError {
 }
 
 export function newerFormat(directory: string, version: number): QueueError {
-  return new QueueError('ERR_STORAGE_FORMAT', `${directory} was written in format ${version}, which is newer`, {
-    hint: 'Nothing was changed. Open it with the version of the package that wrote it, or a newer one.',
-  })
+  return new QueueError(
+    'ERR_STORAGE_FORMAT',
+    `${directory} was written in format ${version}, which is newer`,
+    {
+      hint: 'Nothing was changed. Open it with the version of the package that wrote it, or a newer one.',
+    },
+  )
 }

@@ -171,15 +171,10 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
 
   /** Gives every failure its code, and lets close wait for calls that came before it. */
   function run<T>(operation: () => Promise<T>): Promise<T> {
-    const call = operation().catch((error: unknown) => {
-      if (error instanceof QueueError) throw error
-      throw storageFailed(`reading from ${directory} failed`, error)
+    const call = coded(directory, operation).finally(() => {
+      underWay.delete(call)
     })
     underWay.add(call)
-    const done = (): void => {
-      underWay.delete(call)
-    }
-    call.then(done, done)
     return call
   }
 
@@ -254,6 +249,15 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
       await writer.sync()
     },
     close: () => (closing ??= close()),
+  }
+}
+
+async function coded<T>(directory: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation()
+  } catch (error) {
+    if (error instanceof QueueError) throw error
+    throw storageFailed(`reading from ${directory} failed`, error)
   }
 }
 

@@ -66,7 +66,11 @@ describe('long-lived records', () => {
     let storage = await open(disk, options)
     const hash = new Uint8Array(32).fill(7)
     // One entry in each state, all of them in the first segment.
-    await storage.append([draft('dead', { lane: 'a' }), draft('chained', { lane: 'a' }), draft('behind', { lane: 'a' })])
+    await storage.append([
+      draft('dead', { lane: 'a' }),
+      draft('chained', { lane: 'a' }),
+      draft('behind', { lane: 'a' }),
+    ])
     await storage.settle(await take(storage, { limit: 1 }), [
       { sequence: 1, outcome: 'parked', note: bytes('nobody knows') },
     ])
@@ -84,16 +88,25 @@ describe('long-lived records', () => {
     await storage.settle(await take(storage, { onlyGate: 'c' }), [
       { sequence: corrected, outcome: 'rejected', note: bytes('bad') },
     ])
-    await storage.decide(corrected, { kind: 'redrive', note: bytes('fixed'), payload: bytes('better'), header: bytes('new') })
+    await storage.decide(corrected, {
+      kind: 'redrive',
+      note: bytes('fixed'),
+      payload: bytes('better'),
+      header: bytes('new'),
+    })
     const held = await add(storage, 'held', { lane: 'h', after: [1] })
     await storage.notes.put('evidence', bytes('old'), 0)
     await storage.notes.put('evidence', bytes('known'), 1)
-    const before = await Promise.all([1, 3, unknown, corrected, held].map((sequence) => storage.read(sequence)))
+    const before = await Promise.all(
+      [1, 3, unknown, corrected, held].map((sequence) => storage.read(sequence)),
+    )
 
     await flow(storage, 60)
     expect(segments(disk)[0]).toBeGreaterThan(1)
     const check = async (): Promise<void> => {
-      const after = await Promise.all([1, 3, unknown, corrected, held].map((sequence) => storage.read(sequence)))
+      const after = await Promise.all(
+        [1, 3, unknown, corrected, held].map((sequence) => storage.read(sequence)),
+      )
       expect(after).toEqual(before)
       expect(await storage.notes.get('evidence')).toEqual({ bytes: bytes('known'), version: 2 })
     }
@@ -108,7 +121,11 @@ describe('long-lived records', () => {
       await check()
     }
     const probe = await take(storage, { onlyGate: 'u' })
-    expect(probe.entries[0]).toMatchObject({ key: 'unknown', state: 'unknown', mark: { group: 'g', info: bytes('info') } })
+    expect(probe.entries[0]).toMatchObject({
+      key: 'unknown',
+      state: 'unknown',
+      mark: { group: 'g', info: bytes('info') },
+    })
     const redriven = await take(storage, { onlyGate: 'c' })
     expect(text(redriven.entries[0]?.payload)).toBe('better')
     await storage.decide(1, { kind: 'discard', note: bytes('enough') })

@@ -85,7 +85,10 @@ describe('a failing file system', () => {
             const hit = disk.struck
             if (hit) struck++
             if (failed !== undefined) {
-              expect(failed, `${code} at call ${nth}`).toHaveProperty('code', expect.stringMatching(/^ERR_STORAGE_/))
+              expect(failed, `${code} at call ${nth}`).toHaveProperty(
+                'code',
+                expect.stringMatching(/^ERR_STORAGE_/),
+              )
             }
             disk.fail(undefined)
             disk.crash(level)
@@ -141,7 +144,10 @@ describe('limits', () => {
   it('of entries and bytes refuse with the numbers and store nothing', async () => {
     const disk = simulatedDisk()
     const storage = await openFsStorage({ directory, fs: disk.port(), limits: { entries: 3, bytes: 100 } })
-    await storage.append([draft('a', { payload: new Uint8Array(40) }), draft('b', { payload: new Uint8Array(40) })])
+    await storage.append([
+      draft('a', { payload: new Uint8Array(40) }),
+      draft('b', { payload: new Uint8Array(40) }),
+    ])
     await expect(storage.append([draft('c'), draft('d')])).rejects.toMatchObject({
       code: 'ERR_QUEUE_FULL',
       message: expect.stringMatching(/4 of 3 entries/),
@@ -151,7 +157,9 @@ describe('limits', () => {
       message: expect.stringMatching(/101 of 100 bytes/),
     })
     // Appends that are under way count too.
-    const answers = await Promise.allSettled([1, 2, 3].map((key) => add(storage, `k${key}`, { payload: new Uint8Array(1) })))
+    const answers = await Promise.allSettled(
+      [1, 2, 3].map((key) => add(storage, `k${key}`, { payload: new Uint8Array(1) })),
+    )
     expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
     expect(await storage.stats()).toMatchObject({ accepted: 3, bytes: 81 })
     await deliver(storage, 1)

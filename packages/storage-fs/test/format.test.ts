@@ -40,6 +40,30 @@ describe('bytes', () => {
     }
   })
 
+  it('survive growing at any write', () => {
+    for (let initial = 1; initial < 40; initial++) {
+      const writer = byteWriter(initial)
+      writer.u8(1)
+      writer.u16(2)
+      writer.u32(3)
+      writer.u64(4)
+      writer.f64(5)
+      writer.text('six')
+      writer.block(Uint8Array.of(7))
+      const reader = byteReader(writer.view())
+      expect([reader.u8(), reader.u16(), reader.u32(), reader.u64(), reader.f64(), reader.text()]).toEqual([
+        1,
+        2,
+        3,
+        4,
+        5,
+        'six',
+      ])
+      expect(reader.block()).toEqual(Uint8Array.of(7))
+      expect(reader.left).toBe(0)
+    }
+  })
+
   it('keep numbers up to the largest safe integer', () => {
     const writer = byteWriter(1)
     for (const value of [0, 1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) writer.u64(value)
@@ -69,7 +93,14 @@ describe('the documented example', () => {
       createdAt: 1_700_000_000_000,
     })
     const writer = byteWriter()
-    const base = { appendedAt: 1_700_000_000_000, lane: 'l', gate: 'g', key: 'k', after: [], header: bytes('h') }
+    const base = {
+      appendedAt: 1_700_000_000_000,
+      lane: 'l',
+      gate: 'g',
+      key: 'k',
+      after: [],
+      header: bytes('h'),
+    }
     layFrame(
       writer,
       { type: ENTRY, more: false, sequence: 1, at: 1_700_000_000_000 },

@@ -26,7 +26,9 @@ it('inspection shows a storage that is in use, and changes nothing', async () =>
 it('inspection of nothing is one clear error', async () => {
   const parent = await mkdtemp(join(tmpdir(), 'storage-fs-inspect-'))
   try {
-    await expect(inspectFsStorage(join(parent, 'missing'))).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED' })
+    await expect(inspectFsStorage(join(parent, 'missing'))).rejects.toMatchObject({
+      code: 'ERR_STORAGE_FAILED',
+    })
   } finally {
     await rm(parent, { recursive: true })
   }

@@ -39,7 +39,9 @@ interface Books {
 /** Lets a child live until it has printed that many lines, then kills it at once. */
 function live(directory: string, run: number, lines: number, books: Books): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [script, directory, String(run)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [script, directory, String(run)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let rest = ''
     let errors = ''
     let seen = 0
@@ -55,7 +57,8 @@ function live(directory: string, run: number, lines: number, books: Books): Prom
         }
         for (const [sequence, , state] of line.sent ?? []) {
           // Sent a second time only as one that may have been sent: that is what marks are for.
-          if (books.sent.has(sequence) && state !== 'unknown') reject(new Error(`${sequence} was simply sent again`))
+          if (books.sent.has(sequence) && state !== 'unknown')
+            reject(new Error(`${sequence} was simply sent again`))
           books.sent.set(sequence, (books.sent.get(sequence) ?? 0) + 1)
         }
         seen++
@@ -85,7 +88,9 @@ describe('kill -9', () => {
       const entry = known.get(sequence)
       expect(entry?.key, `entry ${sequence}`).toBe(key)
       // What was sent is delivered, or known as possibly sent; it never waits as if nothing had happened.
-      const allowed = books.sent.has(sequence) ? ['delivered', 'unknown'] : ['waiting', 'unknown', 'delivered']
+      const allowed = books.sent.has(sequence)
+        ? ['delivered', 'unknown']
+        : ['waiting', 'unknown', 'delivered']
       expect(allowed, `entry ${sequence}`).toContain(entry?.state)
       expect(text(entry?.header)).toBe(key)
     }

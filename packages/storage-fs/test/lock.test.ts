@@ -19,7 +19,9 @@ describe('the lock', () => {
     const disk = simulatedDisk()
     const living = new Map<number, string>()
     const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 41, 's', living) })
-    await expect(openFsStorage({ directory, fs: asProcess(disk.port(), 42, 's', living) })).rejects.toMatchObject({
+    await expect(
+      openFsStorage({ directory, fs: asProcess(disk.port(), 42, 's', living) }),
+    ).rejects.toMatchObject({
       code: 'ERR_STORAGE_LOCKED',
       message: expect.stringContaining('pid 41'),
     })

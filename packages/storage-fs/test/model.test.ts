@@ -1,13 +1,31 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Decision, isLease, memoryStorage, type QueueStorage, type Settlement } from '@fhir-outbox/queue-core'
+import {
+  type Decision,
+  isLease,
+  memoryStorage,
+  type QueueStorage,
+  type Settlement,
+} from '@fhir-outbox/queue-core'
 import { openFsStorage } from '../src/index.js'
 import { simulatedDisk } from './support/simulated-disk.js'
 import { bytes, draft } from './support/tools.js'
 
 type Step =
-  | { readonly do: 'append'; readonly lanes: readonly number[]; readonly size: number; readonly once: boolean; readonly after: number }
-  | { readonly do: 'deliver'; readonly lane: number; readonly limit: number; readonly outcome: number; readonly mark: boolean }
+  | {
+      readonly do: 'append'
+      readonly lanes: readonly number[]
+      readonly size: number
+      readonly once: boolean
+      readonly after: number
+    }
+  | {
+      readonly do: 'deliver'
+      readonly lane: number
+      readonly limit: number
+      readonly outcome: number
+      readonly mark: boolean
+    }
   | { readonly do: 'decide'; readonly pick: number; readonly kind: number }
   | { readonly do: 'elapse'; readonly ms: number }
   | { readonly do: 'reopen' }
@@ -83,7 +101,13 @@ async function perform(storage: QueueStorage, action: Step, turn: number): Promi
   if (action.do !== 'deliver') return undefined
   // By gate, because which lane was leased longest ago is not remembered over a restart.
   const onlyGate = `gate ${action.lane}`
-  const lease = await storage.lease({ limit: action.limit, maxBytes: 1e9, ttlMs: 60_000, closedGates: [], onlyGate })
+  const lease = await storage.lease({
+    limit: action.limit,
+    maxBytes: 1e9,
+    ttlMs: 60_000,
+    closedGates: [],
+    onlyGate,
+  })
   if (!isLease(lease)) return lease
   const { id: _id, ...seen } = lease
   const sequences = lease.entries.map(({ sequence }) => sequence)

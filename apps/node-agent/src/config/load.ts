@@ -83,14 +83,19 @@ async function readConfig(path: string): Promise<ConfigFile> {
   }
   const parsed = v.safeParse(configSchema, value)
   if (!parsed.success) {
-    const [issue] = parsed.issues
-    const place = v.getDotPath(issue) ?? 'the file'
     throw badConfig(
-      `The config file ${path} is wrong at ${place}: ${issue.message}.`,
+      `The config file ${path} is wrong: ${whatIsWrong(parsed.issues[0])}.`,
       'The README of @fhir-outbox/node-agent lists every setting.',
     )
   }
   return absolutePaths(parsed.output, dirname(path))
+}
+
+/** Names the setting and what it takes; what was given instead may be a secret. */
+function whatIsWrong(issue: v.BaseIssue<unknown>): string {
+  const place = v.getDotPath(issue)
+  if (issue.expected === 'never') return `there is no setting "${place ?? ''}"`
+  return `${place === null ? 'it' : `"${place}"`} must be ${issue.expected ?? 'something else'}`
 }
 
 /** Paths in a config file are relative to that file. */
@@ -159,11 +164,12 @@ function authOf(flags: Flags, env: Environment, file: ConfigFile): AuthConfig {
 
 function checkedUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw badConfig(
-      `"${text}" is no URL of a FHIR server.`,
-      'Give its base URL, e.g. https://fhir.example.org/r4.',
-    )
+  const hint = 'Give its base URL, e.g. https://fhir.example.org/r4, without query, user name and password.'
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw badConfig(`"${text.replace(/[?#@].*$/s, '…')}" is no URL of a FHIR server.`, hint)
+  }
+  if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
+    throw badConfig(`The URL of the FHIR server at ${url.host} has parts that do not belong there.`, hint)
   }
   return url.href.replace(/\/+$/, '')
 }

@@ -1,6 +1,9 @@
 import type { DataQueue } from '@fhir-outbox/data-queue'
 import type { Failure } from '@fhir-outbox/queue-core'
 
+/** A timer that is set for longer fires at once. */
+const longestTimerMs = 2 ** 31 - 1
+
 /** What became of the entries that were watched. */
 export interface Delivery {
   readonly delivered: number
@@ -56,7 +59,7 @@ export async function deliver(queue: DataQueue, options: DeliverOptions): Promis
       default:
     }
   })
-  const timer = setTimeout(finish, options.waitMs)
+  const timer = setTimeout(finish, Math.min(options.waitMs, longestTimerMs))
   options.signal.addEventListener('abort', finish, { once: true })
   try {
     if (total > 0 && !options.signal.aborted) {

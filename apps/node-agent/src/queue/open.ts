@@ -6,13 +6,14 @@ import {
   type DataQueue,
   type Encryption,
 } from '@fhir-outbox/data-queue'
-import { createSealer, importRecipient } from '@fhir-outbox/envelope-crypto'
+import { createSealer, importRecipient, type Recipient } from '@fhir-outbox/envelope-crypto'
 import { createFhirClient, type FhirClient } from '@fhir-outbox/fhir-client'
 import { memoryStorage, type QueueStorage } from '@fhir-outbox/queue-core'
 import { openFsStorage } from '@fhir-outbox/storage-fs'
 import { AgentError } from '../agent-error.js'
 import type { Settings } from '../config/load.js'
 import type { AuthConfig, EncryptionConfig } from '../config/schema.js'
+import { describeError } from '../output/console.js'
 import { tokenSource } from './tokens.js'
 
 /** The folder that storage-fs owns. */
@@ -76,7 +77,7 @@ async function encryptionFor(config: EncryptionConfig, settings: Settings): Prom
       cause,
     })
   }
-  const recipient = await importRecipient(certificate, { keyId: config.keyId })
+  const recipient = await recipientOf(certificate, config)
   const { types } = config
   return {
     client: await clientFor(config.url, config.auth ?? settings.auth, settings, 'encrypted-client'),
@@ -85,5 +86,23 @@ async function encryptionFor(config: EncryptionConfig, settings: Settings): Prom
     ...(types === undefined
       ? {}
       : { shouldEncrypt: (resource) => types.includes(String(resource['resourceType'])) }),
+  }
+}
+
+/** The recipient, or the error with the file it is about. */
+async function recipientOf(
+  certificate: Uint8Array,
+  { certificate: path, keyId }: EncryptionConfig,
+): Promise<Recipient> {
+  try {
+    return await importRecipient(certificate, { keyId })
+  } catch (cause) {
+    const { code, message, hint } = describeError(cause)
+    const aboutSettings = code === 'ERR_INVALID_KEY_ID'
+    throw new AgentError(
+      aboutSettings ? 'ERR_BAD_CONFIG' : 'ERR_BAD_CERTIFICATE',
+      `${aboutSettings ? '"encryption.keyId"' : path}: ${message}`,
+      { hint, cause },
+    )
   }
 }

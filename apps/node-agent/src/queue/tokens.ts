@@ -45,10 +45,11 @@ export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promis
       })
     case 'backend-services': {
       const text = await readText(auth.keyFile, 'private key')
+      const key = text.trimStart().startsWith('{') ? jwkOf(text, auth.keyFile) : text
       return backendServices({
         ...server(auth.tokenUrl),
         clientId: auth.clientId,
-        key: text.trimStart().startsWith('{') ? JSON.parse(text) : text,
+        key,
         ...(auth.keyId === undefined ? {} : { kid: auth.keyId }),
         scope: auth.scope ?? defaultScope,
       })
@@ -88,6 +89,17 @@ async function secretOf(file: string | undefined, fromEnvironment: string | unde
   throw new AgentError('ERR_BAD_CONFIG', 'There is a client id but no client secret.', {
     hint: 'Set FHIR_OUTBOX_CLIENT_SECRET, or use --client-secret-file or --key-file.',
   })
+}
+
+function jwkOf(text: string, path: string): JsonWebKey {
+  try {
+    return JSON.parse(text) as JsonWebKey
+  } catch {
+    // The parser's message quotes the key, so it is not passed on.
+    throw new AgentError('ERR_BAD_CONFIG', `The private key ${path} is neither JSON (JWK) nor PEM.`, {
+      hint: 'Give an unencrypted private key as JWK or PKCS#8 PEM.',
+    })
+  }
 }
 
 async function readText(path: string, what: string): Promise<string> {

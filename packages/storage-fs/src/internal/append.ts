@@ -60,7 +60,10 @@ export function createAppend(store: Store, room: Room): Append {
   }
 
   /** `known`: sequences that `once` found already. Encodes before it returns, so buffers may be reused. */
-  function write(drafts: readonly EntryDraft[], known: ReadonlyMap<string, number>): Promise<readonly Appended[]> {
+  function write(
+    drafts: readonly EntryDraft[],
+    known: ReadonlyMap<string, number>,
+  ): Promise<readonly Appended[]> {
     const first = new Map<string, number>()
     let { nextSequence } = store
     const fresh: EntryDraft[] = []

@@ -8,6 +8,8 @@ export interface ByteWriter {
   /** The bytes so far; valid until the next call. */
   view(): Uint8Array
   clear(): void
+  /** Takes back everything behind this length. */
+  truncate(to: number): void
   u8(value: number): void
   u16(value: number): void
   u32(value: number): void
@@ -53,15 +55,31 @@ export function byteWriter(initial = 4096): ByteWriter {
       bytes = new Uint8Array(initial)
       data = new DataView(bytes.buffer)
     },
-    u8: (value) => data.setUint8(room(1), value),
-    u16: (value) => data.setUint16(room(2), value, true),
-    u32: (value) => data.setUint32(room(4), value, true),
+    truncate: (to) => {
+      length = to
+    },
+    // Room is made first and in a statement of its own: it may replace `data`.
+    u8: (value) => {
+      const at = room(1)
+      data.setUint8(at, value)
+    },
+    u16: (value) => {
+      const at = room(2)
+      data.setUint16(at, value, true)
+    },
+    u32: (value) => {
+      const at = room(4)
+      data.setUint32(at, value, true)
+    },
     u64: (value) => {
       const at = room(8)
       data.setUint32(at, value >>> 0, true)
       data.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
     },
-    f64: (value) => data.setFloat64(room(8), value, true),
+    f64: (value) => {
+      const at = room(8)
+      data.setFloat64(at, value, true)
+    },
     raw: (source) => {
       const at = room(source.length)
       bytes.set(source, at)

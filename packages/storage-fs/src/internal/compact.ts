@@ -110,7 +110,12 @@ async function copyEntries(store: Store, segment: number): Promise<boolean> {
   return true
 }
 
-async function copyEntry(store: Store, reader: FrameReader, sequence: number, location: number): Promise<void> {
+async function copyEntry(
+  store: Store,
+  reader: FrameReader,
+  sequence: number,
+  location: number,
+): Promise<void> {
   const { catalog, writer } = store
   for (;;) {
     const before = catalog.index.entry(sequence, store.clock())

@@ -133,7 +133,12 @@ export function layFrame(
 export function sealFrame(
   writer: ByteWriter,
   start: number,
-  seal: { readonly seed: number; readonly at: number; readonly generation: number; readonly syncedTo: number },
+  seal: {
+    readonly seed: number
+    readonly at: number
+    readonly generation: number
+    readonly syncedTo: number
+  },
 ): void {
   const bytes = writer.view()
   const metaEnd = start + FRAME_HEADER_BYTES + u32At(bytes, start + 12)

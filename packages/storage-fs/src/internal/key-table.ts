@@ -7,7 +7,8 @@ export interface KeyTable {
 
 function hash(key: string): number {
   let value = 0x811c9dc5
-  for (let index = 0; index < key.length; index++) value = Math.imul(value ^ key.charCodeAt(index), 0x01000193)
+  for (let index = 0; index < key.length; index++)
+    value = Math.imul(value ^ key.charCodeAt(index), 0x01000193)
   // FNV alone leaves the low bits of similar keys similar.
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b)
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35)

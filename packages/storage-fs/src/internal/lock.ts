@@ -42,7 +42,8 @@ async function readOwner(fs: FsPort, path: string): Promise<OwnerRecord | 'gone'
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return 'unreadable'
     const { pid, boot, started, released } = value as Partial<Record<keyof OwnerRecord, unknown>>
-    if (typeof pid !== 'number' || typeof boot !== 'string' || typeof started !== 'string') return 'unreadable'
+    if (typeof pid !== 'number' || typeof boot !== 'string' || typeof started !== 'string')
+      return 'unreadable'
     return { pid, boot, started, released: released === true }
   } catch {
     return 'unreadable'
@@ -90,7 +91,10 @@ export async function takeOwnership(fs: FsPort, directory: string, atLeast: numb
       const owner = await readOwner(fs, path(highest))
       if (owner === 'gone') continue
       if (owner !== 'unreadable' && (await isAlive(fs, owner, self))) {
-        throw storageLocked(directory, owner.pid === self.pid ? `this process (pid ${owner.pid})` : `pid ${owner.pid}`)
+        throw storageLocked(
+          directory,
+          owner.pid === self.pid ? `this process (pid ${owner.pid})` : `pid ${owner.pid}`,
+        )
       }
     }
     const generation = Math.max(highest ?? 0, atLeast) + 1
@@ -119,7 +123,8 @@ function ownership(fs: FsPort, directory: string, generation: number, self: Proc
   return {
     generation,
     check: async () => {
-      if ((await fs.stat(own)) === undefined) throw storageLocked(directory, 'another process that took it over')
+      if ((await fs.stat(own)) === undefined)
+        throw storageLocked(directory, 'another process that took it over')
     },
     release: async () => {
       try {

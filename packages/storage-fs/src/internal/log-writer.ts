@@ -49,8 +49,8 @@ export interface LogWriter {
   push(frames: readonly FrameDraft[]): void
   /** Resolves when everything pushed so far is in the file. */
   flush(): Promise<void>
-  /** Resolves when everything pushed so far is durable. `then` is called first, in the order of the calls. */
-  sync(then?: () => void): Promise<void>
+  /** Resolves when everything pushed so far is durable. `apply` is called first, in the order of the calls. */
+  sync(apply?: () => void): Promise<void>
   /** Throws when a write or a sync has failed: nothing may be accepted any more. */
   check(): void
   /** Ends the log with a last sync and closes the file. */
@@ -80,7 +80,7 @@ export interface LogWriterOptions {
 
 interface Waiter {
   readonly durable: boolean
-  readonly then: (() => void) | undefined
+  readonly apply: (() => void) | undefined
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -224,7 +224,7 @@ export function logWriter(options: LogWriterOptions): LogWriter {
       group.written.length = 0
       for (const waiter of waiters) {
         if (failure === undefined) {
-          waiter.then?.()
+          waiter.apply?.()
           waiter.resolve()
         } else waiter.reject(failure)
       }
@@ -236,13 +236,13 @@ export function logWriter(options: LogWriterOptions): LogWriter {
     for (const waiter of waiters) waiter.reject(failure)
   }
 
-  function wait(durable: boolean, then?: () => void): Promise<void> {
+  function wait(durable: boolean, apply?: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       if (failure !== undefined) {
         reject(failure)
         return
       }
-      collecting.waiters.push({ durable, then, resolve, reject })
+      collecting.waiters.push({ durable, apply, resolve, reject })
       loop ??= run()
     })
   }
@@ -250,15 +250,26 @@ export function logWriter(options: LogWriterOptions): LogWriter {
   return {
     push: (frames) => {
       check()
-      for (const frame of frames) {
-        collecting.starts.push(layFrame(collecting.bytes, frame, frame.meta, frame.data))
-        collecting.written.push(frame.written)
-        collecting.highest = Math.max(collecting.highest, frame.sequence)
+      const { bytes, starts, written } = collecting
+      const length = bytes.length
+      const count = starts.length
+      try {
+        for (const frame of frames) {
+          starts.push(layFrame(bytes, frame, frame.meta, frame.data))
+          written.push(frame.written)
+          collecting.highest = Math.max(collecting.highest, frame.sequence)
+        }
+      } catch (error) {
+        // Half a unit must not stay among the frames of others.
+        bytes.truncate(length)
+        starts.length = count
+        written.length = count
+        throw error
       }
       loop ??= run()
     },
     flush: () => wait(false),
-    sync: (then) => wait(true, then),
+    sync: (apply) => wait(true, apply),
     check,
     close: async () => {
       await wait(true)

@@ -70,7 +70,13 @@ export async function quarantine(store: Store, sequence: number): Promise<void> 
       length: FRAME_HEADER_BYTES + MOST_META_BYTES + payloadBytes,
     }
     await keepBytes(store, gap)
-    const base = { ...EMPTY, lane: known.lane, gate: known.gate, after: known.after, appendedAt: store.clock() - known.ageMs }
+    const base = {
+      ...EMPTY,
+      lane: known.lane,
+      gate: known.gate,
+      after: known.after,
+      appendedAt: store.clock() - known.ageMs,
+    }
     pushQuarantined(store, { sequence, base, payloadBytes, gap })
     await store.writer.sync()
   })

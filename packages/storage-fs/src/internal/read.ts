@@ -69,7 +69,9 @@ export async function readBase(
 }
 
 function failedRead(store: Store, error: unknown): unknown {
-  return systemCode(error) === undefined ? error : storageFailed(`reading from ${store.directory} failed`, error)
+  return systemCode(error) === undefined
+    ? error
+    : storageFailed(`reading from ${store.directory} failed`, error)
 }
 
 /** The last note of an entry, from memory or from wherever its frame is. */
@@ -163,7 +165,9 @@ function spanOf(entries: readonly IndexedEntry[]): number {
 export async function readLeased(store: Store, sequences: readonly number[]): Promise<LeasedEntry[]> {
   const now = store.clock()
   const { index, extras } = store.catalog
-  const entries = sequences.map((sequence) => index.entry(sequence, now)).filter((entry) => entry !== undefined)
+  const entries = sequences
+    .map((sequence) => index.entry(sequence, now))
+    .filter((entry) => entry !== undefined)
   const span = spanOf(entries)
   const reader = store.files.reader()
   const noteReader = store.files.reader()

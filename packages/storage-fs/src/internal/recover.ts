@@ -222,7 +222,10 @@ export async function recover(
     const sealed = next?.header?.previous === segment ? next.header.previousEnd : undefined
     let end = Math.min(size, sealed ?? size)
     const seed = seedOf(header.salt)
-    const file = await fs.open(`${directory}/${segmentName(segment)}`, next === undefined && !readOnly ? 'write' : 'read')
+    const file = await fs.open(
+      `${directory}/${segmentName(segment)}`,
+      next === undefined && !readOnly ? 'write' : 'read',
+    )
     try {
       const scanned = await scanSegment(file, seed, end)
       if (scanned.unknownType !== undefined) {
@@ -267,8 +270,19 @@ export async function recover(
     catalog.segments.delete(segment)
   }
   const gaps = openGaps(collected, firstSegment)
-  const doubtfulBefore = Math.max(-1, ...gaps.filter((gap) => !isOneEntry(gap)).map((gap) => locationOf(gap.segment, gap.offset)))
-  const restored = await restoreEntries({ catalog, collected, firstSegment, gaps, files, doubtfulBefore, now })
+  const doubtfulBefore = Math.max(
+    -1,
+    ...gaps.filter((gap) => !isOneEntry(gap)).map((gap) => locationOf(gap.segment, gap.offset)),
+  )
+  const restored = await restoreEntries({
+    catalog,
+    collected,
+    firstSegment,
+    gaps,
+    files,
+    doubtfulBefore,
+    now,
+  })
   return {
     catalog,
     nextSequence: Math.max(expected, catalog.index.lastSequence + 1),

@@ -2,7 +2,19 @@ import type { AttemptNote, Decision, Settlement } from '@fhir-outbox/queue-core'
 import { FRAME_HEADER_BYTES } from './frame.js'
 import type { Catalog } from './catalog.js'
 import { offsetOf, segmentOf } from './log-writer.js'
-import { baseOf, DECIDE, decodeRecord, LANES, MARK, NOTE, RETIRE, SETTLE, SNAPSHOT, type SnapshotState, STATE } from './records.js'
+import {
+  baseOf,
+  DECIDE,
+  decodeRecord,
+  LANES,
+  MARK,
+  NOTE,
+  RETIRE,
+  SETTLE,
+  SNAPSHOT,
+  type SnapshotState,
+  STATE,
+} from './records.js'
 import type { Collected, LostEntry } from './recover.js'
 import type { FrameReader, SegmentFiles } from './segment-files.js'
 
@@ -274,7 +286,7 @@ function becomeDoubtful(catalog: Catalog, before: number, now: number): number[]
   const doubtful: number[] = []
   if (before < 0) return doubtful
   const { index } = catalog
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const page = index.list({ state: 'waiting', after, limit: 1000 }, now)
     for (const sequence of page) {
       const entry = index.entry(sequence, now)

@@ -1,6 +1,13 @@
 import { type FsFile, type FsPort, systemCode } from '../fs-port.js'
 import { crc32c } from './crc32c.js'
-import { decodeFrameHeader, FRAME_HEADER_BYTES, type FrameHeader, frameLength, headSeed, segmentName } from './frame.js'
+import {
+  decodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  type FrameHeader,
+  frameLength,
+  headSeed,
+  segmentName,
+} from './frame.js'
 import { offsetOf, segmentOf } from './log-writer.js'
 
 /** Thrown when a record's bytes are not what was written. */
@@ -98,7 +105,12 @@ export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
       let windowStart = 0
       let window: Uint8Array = new Uint8Array(0)
 
-      async function bytesAt(segment: number, offset: number, length: number, span: number): Promise<Uint8Array> {
+      async function bytesAt(
+        segment: number,
+        offset: number,
+        length: number,
+        span: number,
+      ): Promise<Uint8Array> {
         const inside =
           segment === windowSegment && offset >= windowStart && offset + length <= windowStart + window.length
         if (!inside) {

@@ -44,7 +44,11 @@ async function drainer(): Promise<void> {
     say({ sent: lease.entries.map(({ sequence, key, state }) => [sequence, key, state]) })
     await storage.settle(
       lease,
-      lease.entries.map(({ sequence, key }) => ({ sequence, outcome: 'delivered', note: bytes(`receipt ${key}`) })),
+      lease.entries.map(({ sequence, key }) => ({
+        sequence,
+        outcome: 'delivered',
+        note: bytes(`receipt ${key}`),
+      })),
     )
   }
 }

@@ -226,7 +226,9 @@ export function simulatedDisk(): SimulatedDisk {
         },
         readdir: async (path) => {
           call('readdir', born)
-          return [...names.keys()].filter((name) => name.startsWith(`${path}/`)).map((name) => name.slice(path.length + 1))
+          return [...names.keys()]
+            .filter((name) => name.startsWith(`${path}/`))
+            .map((name) => name.slice(path.length + 1))
         },
         mkdir: async () => {
           call('mkdir', born)

@@ -1,4 +1,10 @@
-import { type EntryDraft, isLease, type Lease, type LeaseRequest, type QueueStorage } from '@fhir-outbox/queue-core'
+import {
+  type EntryDraft,
+  isLease,
+  type Lease,
+  type LeaseRequest,
+  type QueueStorage,
+} from '@fhir-outbox/queue-core'
 
 const encoder = new TextEncoder()
 
@@ -11,10 +17,21 @@ export function text(value: Uint8Array | undefined): string | undefined {
 }
 
 export function draft(key: string, more: Partial<EntryDraft> = {}): EntryDraft {
-  return { lane: 'lane', gate: 'gate', key, header: bytes(`h-${key}`), payload: bytes(`payload of ${key}`), ...more }
+  return {
+    lane: 'lane',
+    gate: 'gate',
+    key,
+    header: bytes(`h-${key}`),
+    payload: bytes(`payload of ${key}`),
+    ...more,
+  }
 }
 
-export async function add(storage: QueueStorage, key: string, more: Partial<EntryDraft> = {}): Promise<number> {
+export async function add(
+  storage: QueueStorage,
+  key: string,
+  more: Partial<EntryDraft> = {},
+): Promise<number> {
   const [appended] = await storage.append([draft(key, more)])
   if (appended === undefined) throw new Error('append answered nothing')
   return appended.sequence
@@ -30,7 +47,11 @@ export async function deliver(storage: QueueStorage, limit = 100): Promise<numbe
   const lease = await take(storage, { limit })
   await storage.settle(
     lease,
-    lease.entries.map(({ sequence, key }) => ({ sequence, outcome: 'delivered', note: bytes(`receipt ${key}`) })),
+    lease.entries.map(({ sequence, key }) => ({
+      sequence,
+      outcome: 'delivered',
+      note: bytes(`receipt ${key}`),
+    })),
   )
   return lease.entries.map(({ sequence }) => sequence)
 }
