@@ -1,4 +1,11 @@
-import type { Decision, DeadReason, EntryState, QueueStats, Settlement } from '@fhir-outbox/queue-core'
+import type {
+  AttemptNote,
+  Decision,
+  DeadReason,
+  EntryState,
+  QueueStats,
+  Settlement,
+} from '@fhir-outbox/queue-core'
 
 /** The rules of the queue once more, as slow and plain as possible: every question is a scan over everything. */
 interface Item {
@@ -26,7 +33,7 @@ export interface NaiveQueue {
   now: number
   add(lane: string, gate: string, after: readonly number[], bytes: number): number
   lease(limit: number, maxBytes: number, ttlMs: number, closed: readonly string[]): NaiveLease | undefined
-  mark(lease: NaiveLease, sequences: readonly number[], group: string): boolean
+  mark(lease: NaiveLease, notes: readonly AttemptNote[]): boolean
   settle(lease: NaiveLease, settlements: readonly Settlement[]): boolean
   decide(sequence: number, kind: Decision['kind']): boolean
   hurry(): void
@@ -127,10 +134,10 @@ export function naiveQueue(): NaiveQueue {
       for (const item of first.run) item.lease = lease
       return lease
     },
-    mark(lease, sequences, group) {
+    mark(lease, notes) {
       expire()
-      if (!live(lease) || sequences.some((sequence) => find(sequence)?.lease !== lease)) return false
-      for (const sequence of sequences) Object.assign(find(sequence) ?? {}, { group, markOpen: true })
+      if (!live(lease) || notes.some(({ sequence }) => find(sequence)?.lease !== lease)) return false
+      for (const { sequence, group } of notes) Object.assign(find(sequence) ?? {}, { group, markOpen: true })
       return true
     },
     settle(lease, settlements) {

@@ -135,6 +135,50 @@ describe('long-lived records', () => {
     await storage.close()
   })
 
+  it('are durable in their new place before the old one goes', async () => {
+    const disk = simulatedDisk()
+    const port = disk.port()
+    let removed: (() => void) | undefined
+    const removal = new Promise<void>((resolve) => {
+      removed = resolve
+    })
+    let unlinked = false
+    const fs = {
+      ...port,
+      unlink: async (path: string) => {
+        await port.unlink(path)
+        unlinked ||= path.includes('segment-')
+      },
+      syncDirectory: async (path: string) => {
+        await port.syncDirectory(path)
+        // The power goes at the first moment at which the old segment is gone for good.
+        if (!unlinked) return
+        disk.crash('power')
+        removed?.()
+      },
+    }
+    const storage = await openFsStorage({ directory, fs, segmentBytes: 2048 })
+    await storage.append([
+      draft('stuck', { lane: 'stuck', gate: 'stuck' }),
+      ...Array.from({ length: 8 }, (_, at) =>
+        draft(`f${at}`, { gate: 'flow', payload: new Uint8Array(1000) }),
+      ),
+    ])
+    await add(storage, 'in the next segment', { lane: 'other' })
+    // Nothing but settlements from here, which sync nothing by themselves.
+    const lease = await take(storage, { onlyGate: 'flow' })
+    await storage.settle(
+      lease,
+      lease.entries.map(({ sequence }) => ({ sequence, outcome: 'delivered', note: bytes('r') })),
+    )
+    await removal
+    const again = await open(disk)
+    expect(again.recovery).toEqual({ cutBytes: expect.any(Number), quarantined: [], doubtful: [] })
+    expect(Object.keys(await states(again))).toHaveLength(10)
+    expect(text((await again.read(1))?.payload)).toBe('payload of stuck')
+    await again.close()
+  })
+
   it('survive a crash at every call of the compaction', async () => {
     // Makes a store whose first segments are ripe, then crashes it at the nth call from there.
     for (let nth = 1; ; nth++) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { QueueStorage } from '@fhir-outbox/queue-core'
 import { openFsStorage } from '../src/index.js'
-import { simulatedDisk, type Fault, type SimulatedDisk } from './support/simulated-disk.js'
+import { type Fault, images, simulatedDisk, type SimulatedDisk } from './support/simulated-disk.js'
 import { add, bytes, deliver, draft, states, take } from './support/tools.js'
 
 const directory = '/q'
@@ -39,7 +39,7 @@ async function work(storage: QueueStorage, told: Told): Promise<void> {
 
 async function verify(disk: SimulatedDisk, told: Told, what: string): Promise<void> {
   const storage = await openFsStorage({ directory, fs: disk.port(), segmentBytes: 1024 })
-  expect(storage.recovery.quarantined, what).toEqual([])
+  expect(storage.recovery, what).toMatchObject({ quarantined: [], doubtful: [] })
   const found = await states(storage)
   for (const key of told.accepted) expect(Object.keys(found), `${what}: ${key}`).toContain(key)
   expect(Object.hasOwn(found, 'c'), `${what}: all or none`).toBe(Object.hasOwn(found, 'd'))
@@ -100,6 +100,28 @@ describe('a failing file system', () => {
       }
     }
   }
+
+  it.each(Object.keys(images))(
+    'that stops at any call and loses power with image %s shows no damage',
+    async (image) => {
+      for (let nth = 1; ; nth++) {
+        const disk = simulatedDisk()
+        const told: Told = { accepted: new Set(), delivered: new Set(), marked: new Set() }
+        disk.fail({ nth, code: 'EIO', forever: true })
+        try {
+          const storage = await openFsStorage({ directory, fs: disk.port(), segmentBytes: 1024 })
+          await work(storage, told)
+        } catch {
+          // The power went.
+        }
+        const { struck } = disk
+        disk.fail(undefined)
+        disk.crash('power', images[image])
+        await verify(disk, told, `${image} at call ${nth}`)
+        if (!struck) break
+      }
+    },
+  )
 
   it('that fails a sync is never trusted again: every later call is refused until reopened', async () => {
     const disk = simulatedDisk()

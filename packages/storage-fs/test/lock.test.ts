@@ -15,6 +15,8 @@ function asProcess(port: FsPort, pid: number, started: string, living: Map<numbe
 }
 
 describe('the lock', () => {
+  let slow: Promise<FsStorage> | undefined
+
   it('refuses a second owner and names the first', async () => {
     const disk = simulatedDisk()
     const living = new Map<number, string>()
@@ -94,6 +96,42 @@ describe('the lock', () => {
         await winner.value.close()
       }
     }
+  })
+
+  it('is not taken by one who looked long ago and wakes up with a number that is old by now', async () => {
+    const disk = simulatedDisk()
+    const living = new Map<number, string>()
+    const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 41, 's', living) })
+    await first.close()
+    let wake: (() => void) | undefined
+    const asleep = new Promise<void>((fellAsleep) => {
+      const port = asProcess(disk.port(), 50, 's', living)
+      const sleeper: FsPort = {
+        ...port,
+        publish: async (path, content) => {
+          if (wake === undefined) {
+            await new Promise<void>((resolve) => {
+              wake = resolve
+              fellAsleep()
+            })
+          }
+          await port.publish(path, content)
+        },
+      }
+      slow = openFsStorage({ directory, fs: sleeper })
+    })
+    await asleep
+    const second = await openFsStorage({ directory, fs: asProcess(disk.port(), 42, 's', living) })
+    await second.close()
+    const third = await openFsStorage({ directory, fs: asProcess(disk.port(), 43, 's', living) })
+    // owner.2 is free again, but owner.3 lives.
+    wake?.()
+    await expect(slow).rejects.toMatchObject({
+      code: 'ERR_STORAGE_LOCKED',
+      message: expect.stringContaining('43'),
+    })
+    await add(third, 'a')
+    await third.close()
   })
 
   it('fences out a process that was taken for dead: its next write fails and harms nothing', async () => {

@@ -122,6 +122,19 @@ describe('damage in the middle', () => {
     await third.close()
   })
 
+  it('of the last record is not taken for a torn tail when the store was closed properly', async () => {
+    const disk = simulatedDisk()
+    const storage = await open(disk)
+    for (const key of ['a', 'b']) await add(storage, key)
+    await storage.close()
+    const whole = content(disk, firstSegment)
+    disk.put(firstSegment, flipped(whole, indexOf(whole, bytes('payload of b'))))
+    const again = await open(disk)
+    expect(again.recovery).toEqual({ cutBytes: 0, quarantined: [2], doubtful: [] })
+    expect(await states(again)).toEqual({ a: 'waiting', b: 'quarantined' })
+    await again.close()
+  })
+
   it('of a record head quarantines the missing sequence', async () => {
     const disk = simulatedDisk()
     const storage = await open(disk)
@@ -267,6 +280,23 @@ describe('a power cut', () => {
       expect(Object.hasOwn(found, `${round}x`)).toBe(Object.hasOwn(found, `${round}y`))
     }
     await storage.close()
+  })
+
+  it('after a rotation finds the segment before it whole, settlements that nobody synced included', async () => {
+    const disk = simulatedDisk()
+    const storage = await open(disk, { segmentBytes: 600 })
+    await add(storage, 'a')
+    const before = content(disk, firstSegment).length
+    await deliver(storage)
+    // The settlement is written by itself; it must not share a group with the next append.
+    await expect.poll(() => content(disk, firstSegment).length).toBeGreaterThan(before)
+    await add(storage, 'b', { payload: new Uint8Array(1000) })
+    expect([...disk.files().keys()].filter((name) => name.includes('segment-'))).toHaveLength(2)
+    disk.crash('power')
+    const again = await open(disk)
+    expect(again.recovery).toEqual({ cutBytes: 0, quarantined: [], doubtful: [] })
+    expect(await states(again)).toEqual({ a: 'delivered', b: 'waiting' })
+    await again.close()
   })
 
   it('is noticed by these tests: without data syncs, entries are lost', async () => {
