@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { bundle } from './run-source.mjs'
 
 const folder = await bundle({ main: 'scripts/crash/main.ts', child: 'scripts/crash/child.ts' })
-const child = spawn(process.execPath, [join(folder, 'main.mjs'), ...process.argv.slice(2)], { stdio: 'inherit' })
+const child = spawn(process.execPath, [join(folder, 'main.mjs'), ...process.argv.slice(2)], {
+  stdio: 'inherit',
+})
 child.on('close', (code) => {
   rmSync(folder, { recursive: true, force: true })
   process.exitCode = code ?? 1

@@ -10,10 +10,11 @@ import { root } from './workspace.mjs'
 /**
  * Bundles entries with everything they import into one folder; the caller removes it.
  * @param {Record<string, string>} entry name → path from the repository root
+ * @param {{ external?: string[], into?: string }} [options] what is not bundled but installed, and where it is
  * @returns {Promise<string>} the folder
  */
-export async function bundle(entry) {
-  const cache = join(root, '.cache')
+export async function bundle(entry, { external = [], into = root } = {}) {
+  const cache = join(into, '.cache')
   mkdirSync(cache, { recursive: true })
   const outDir = mkdtempSync(join(cache, 'run-'))
   await build({
@@ -23,7 +24,8 @@ export async function bundle(entry) {
     format: ['esm'],
     target: 'node20',
     platform: 'node',
-    noExternal: [/.*/],
+    external,
+    noExternal: [external.length === 0 ? /.*/ : new RegExp(`^(?!(${external.join('|')})(/|$))`)],
     silent: true,
     splitting: false,
     outExtension: () => ({ js: '.mjs' }),

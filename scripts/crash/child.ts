@@ -31,8 +31,13 @@ function call(method: string, path: string, body?: string): Promise<string> {
   })
 }
 
-const writeOf = (entry: LeasedEntry): ModelWrite => JSON.parse(new TextDecoder().decode(entry.payload)) as ModelWrite
-const delivered = ({ sequence }: LeasedEntry): Outcome => ({ sequence, kind: 'delivered', receipt: { status: 200 } })
+const writeOf = (entry: LeasedEntry): ModelWrite =>
+  JSON.parse(new TextDecoder().decode(entry.payload)) as ModelWrite
+const delivered = ({ sequence }: LeasedEntry): Outcome => ({
+  sequence,
+  kind: 'delivered',
+  receipt: { status: 200 },
+})
 
 async function post(entries: readonly LeasedEntry[]): Promise<readonly Outcome[]> {
   try {
@@ -83,7 +88,9 @@ if (mode === 'drain') {
 } else {
   outbox.start()
   tell('{"ready":true}')
-  await Promise.all(Object.entries(JSON.parse(starts) as Record<string, number>).map(([lane, from]) => fill(lane, from)))
+  await Promise.all(
+    Object.entries(JSON.parse(starts) as Record<string, number>).map(([lane, from]) => fill(lane, from)),
+  )
 }
 
 /** Two callers per lane would race for positions; one caller per lane, many lanes, keeps the order checkable. */

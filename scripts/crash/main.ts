@@ -59,7 +59,8 @@ function runChild(
   })
   return new Promise((resolve, reject) => {
     child.on('close', (code) => {
-      if (kill === undefined && code !== 0) reject(new Error(`The draining process ended with ${String(code)}.`))
+      if (kill === undefined && code !== 0)
+        reject(new Error(`The draining process ended with ${String(code)}.`))
       else resolve(drained)
     })
   })
@@ -81,7 +82,10 @@ function parse(line: string): Line | undefined {
   }
 }
 
-function count(oracle: Oracle, { applied }: ModelServer): { lost: number; reordered: number; duplicated: number } {
+function count(
+  oracle: Oracle,
+  { applied }: ModelServer,
+): { lost: number; reordered: number; duplicated: number } {
   const times = new Map<string, number>()
   const latest = new Map<string, number>()
   let reordered = 0
@@ -110,7 +114,12 @@ const oracle: Oracle = {
   accepted: new Set(),
   next: Object.fromEntries(lanes.map((lane) => [lane, 0])),
 }
-const childArgs = (mode: string): string[] => [directory, String(server.port), JSON.stringify(oracle.next), mode]
+const childArgs = (mode: string): string[] => [
+  directory,
+  String(server.port),
+  JSON.stringify(oracle.next),
+  mode,
+]
 try {
   for (let round = 1; round <= rounds; round += 1) {
     // Every fourth kill strikes while the store is being opened, the others while it works.
@@ -129,7 +138,8 @@ try {
   const { lost, reordered, duplicated } = count(oracle, server)
   console.log(`accepted=${oracle.accepted.size} applied=${server.applied.length} lost-replies=${server.lost}`)
   console.log(`rounds=${rounds} lost=${lost} reordered=${reordered} duplicated=${duplicated}`)
-  if (lost + reordered + duplicated > 0 || oracle.accepted.size === 0 || server.lost === 0) process.exitCode = 1
+  if (lost + reordered + duplicated > 0 || oracle.accepted.size === 0 || server.lost === 0)
+    process.exitCode = 1
 } finally {
   await server.close()
   rmSync(directory, { recursive: true, force: true })
