@@ -6,7 +6,7 @@ export type AgentErrorCode =
   | 'ERR_BAD_INPUT'
   | 'ERR_UNREADABLE_FILE'
   | 'ERR_BAD_CERTIFICATE'
-  | 'ERR_DROP_FOLDER'
+  | 'ERR_BAD_DIRECTORY'
   | 'ERR_DEMO_FAILED'
 
 /** One clear sentence, the way out, and the exit code. */
@@ -41,7 +41,7 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_STORAGE_FAILED: exitCodes.storage,
   ERR_STORAGE_FORMAT: exitCodes.storage,
   ERR_QUEUE_FULL: exitCodes.storage,
-  ERR_DROP_FOLDER: exitCodes.storage,
+  ERR_BAD_DIRECTORY: exitCodes.storage,
   ERR_CREDENTIALS_UNREADABLE: exitCodes.storage,
   ERR_CREDENTIALS_UNWRITABLE: exitCodes.storage,
   ERR_STORAGE_LOCKED: exitCodes.locked,

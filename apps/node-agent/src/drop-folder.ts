@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { watch } from 'node:fs'
+import { watch, type Dirent } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgentError } from './agent-error.js'
+import { makeDirectory } from './make-directory.js'
 
 /**
  * A folder whose files are taken into the queue by a running agent. A file is removed only when everything in
@@ -17,7 +18,7 @@ let dropped = 0
 
 /** Hands an input to the agent that owns the queue: complete and durable under its name, or not there. */
 export async function dropFile(folder: string, content: string, now: number = Date.now()): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeDirectory(folder)
   // Names sort in the order in which they were dropped.
   dropped += 1
   const name = `${String(now).padStart(15, '0')}-${String(dropped).padStart(6, '0')}-${randomUUID()}.json`
@@ -39,7 +40,7 @@ export async function dropFile(folder: string, content: string, now: number = Da
   return name
 }
 
-/** Options of `watchDropFolder`. */
+/** How files are taken. */
 export interface DropFolderOptions {
   readonly folder: string
   /** Takes the content in, durably and idempotently: it is called again when the process dies right after. */
@@ -48,10 +49,14 @@ export interface DropFolderOptions {
   readonly isBadInput: (error: unknown) => boolean
   readonly onRefused: (name: string, error: unknown) => void
   readonly onTrouble: (name: string, error: unknown) => void
-  /** How often the folder is looked at when the platform tells nothing, in milliseconds. Default 1,000. */
-  readonly pollMs?: number
   /** Default `Date.now`. */
   readonly now?: () => number
+}
+
+/** Options of `watchDropFolder`. */
+export interface WatchOptions extends DropFolderOptions {
+  /** How often the folder is looked at when the platform tells nothing, in milliseconds. Default 1,000. */
+  readonly pollMs?: number
 }
 
 /** How long a foreign file must look the same before it is taken, in milliseconds. */
@@ -65,14 +70,19 @@ async function appearanceOf(path: string): Promise<string> {
   return `${ino} ${size} ${mtimeMs}`
 }
 
+/** Takes what other processes have handed over, once, and resolves when that is done. */
+export async function takeDropFolder(options: DropFolderOptions): Promise<void> {
+  await taker(options).takeAll()
+}
+
 /** Starts taking files. The promise it returns stops it, after the file in hand. */
-export async function watchDropFolder(options: DropFolderOptions): Promise<() => Promise<void>> {
-  const { folder, now = Date.now } = options
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+export async function watchDropFolder(options: WatchOptions): Promise<() => Promise<void>> {
+  const { folder } = options
+  await makeDirectory(folder)
+  const { takeAll, stop } = taker(options)
   let stopped = false
   let running: Promise<void> | undefined
   let again = false
-  const looks = new Map<string, { readonly appearance: string; readonly since: number }>()
 
   function scan(): void {
     if (stopped) return
@@ -86,34 +96,68 @@ export async function watchDropFolder(options: DropFolderOptions): Promise<() =>
     })()
   }
 
+  const watcher = watch(folder, scan)
+  // A platform that cannot watch is no reason to stop: the poll finds everything.
+  watcher.on('error', () => watcher.close())
+  const poll = setInterval(scan, options.pollMs ?? 1_000)
+  scan()
+  return async () => {
+    stopped = true
+    stop()
+    clearInterval(poll)
+    watcher.close()
+    await running
+  }
+}
+
+/** Takes the files of one folder, oldest name first; remembers how unfinished ones looked. */
+function taker(options: DropFolderOptions): { takeAll(): Promise<void>; stop(): void } {
+  const { folder, now = Date.now } = options
+  const looks = new Map<string, { readonly appearance: string; readonly since: number }>()
+  let stopped = false
+
   async function takeAll(): Promise<void> {
-    const names = (await readdir(folder, { withFileTypes: true }))
-      .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !entry.name.endsWith('.part'))
-      .map((entry) => entry.name)
-      .sort()
-    for (const name of names) {
-      if (stopped) return
-      await take(name)
+    for (const name of await fileNames(folder)) {
+      // What comes later must not overtake a file that has to wait.
+      if (stopped || !(await take(name))) return
     }
   }
 
-  async function take(name: string): Promise<void> {
+  /** Whether the next file may be taken. */
+  async function take(name: string): Promise<boolean> {
     const path = join(folder, name)
     try {
       const before = await appearanceOf(path)
-      if (!isQuiet(name, before)) return
+      if (!isQuiet(name, before)) return true
       const content = await readFile(path, 'utf8')
-      try {
-        await options.accept(name, content)
-      } catch (error) {
-        if (!options.isBadInput(error)) throw error
-        return await refuse(name, error)
-      }
+      const accepted = await accept(name, content)
       // Whoever wrote more in the meantime finds it taken with the next look; keys keep the rest from doubling.
-      if ((await appearanceOf(path)) === before) await unlink(path)
+      if (accepted === 'taken' && (await appearanceOf(path)) === before) await forget(name)
+      return accepted !== 'later'
     } catch (error) {
+      // Taken away meanwhile, or not readable: nobody else needs to wait for it.
       options.onTrouble(name, error)
+      return true
     }
+  }
+
+  async function accept(name: string, content: string): Promise<'taken' | 'refused' | 'later'> {
+    try {
+      await options.accept(name, content)
+      return 'taken'
+    } catch (error) {
+      if (options.isBadInput(error)) {
+        await refuse(name, error)
+        return 'refused'
+      }
+      options.onTrouble(name, error)
+      return 'later'
+    }
+  }
+
+  async function forget(name: string): Promise<void> {
+    await unlink(join(folder, name))
+    looks.delete(name)
   }
 
   /**
@@ -133,23 +177,35 @@ export async function watchDropFolder(options: DropFolderOptions): Promise<() =>
   async function refuse(name: string, error: unknown): Promise<void> {
     const refused = join(folder, 'refused')
     await mkdir(refused, { recursive: true, mode: 0o700 })
+    // An earlier file of that name was refused too: both are kept.
+    const free = (await readdir(refused)).includes(name) ? `${randomUUID()}-${name}` : name
     const reason = error instanceof Error ? error.message : 'The file cannot be accepted.'
     const hint = error instanceof AgentError ? `\n${error.hint}` : ''
-    await writeFile(join(refused, `${name}.reason.txt`), `${reason}${hint}\n`, { mode: 0o600 })
-    await rename(join(folder, name), join(refused, name))
+    await writeFile(join(refused, `${free}.reason.txt`), `${reason}${hint}\n`, { mode: 0o600 })
+    await rename(join(folder, name), join(refused, free))
     looks.delete(name)
     options.onRefused(name, error)
   }
 
-  const watcher = watch(folder, scan)
-  // A platform that cannot watch is no reason to stop: the poll finds everything.
-  watcher.on('error', () => watcher.close())
-  const poll = setInterval(scan, options.pollMs ?? 1_000)
-  scan()
-  return async () => {
-    stopped = true
-    clearInterval(poll)
-    watcher.close()
-    await running
+  return {
+    takeAll,
+    stop: () => {
+      stopped = true
+    },
   }
+}
+
+async function fileNames(folder: string): Promise<readonly string[]> {
+  let entries: Dirent[]
+  try {
+    entries = await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    // Nothing was ever dropped.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+  return entries
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !entry.name.endsWith('.part'))
+    .map((entry) => entry.name)
+    .sort()
 }

@@ -19,9 +19,9 @@ export const exitCodeTexts: Readonly<Record<ExitCode, string>> = {
   1: 'an unexpected error',
   2: 'a wrong flag, setting or server URL',
   3: 'a file that cannot be read or holds no FHIR; nothing was accepted',
-  4: 'the queue directory cannot be used',
+  4: 'a directory cannot be used, or the queue is full',
   5: 'another process owns the queue directory',
-  6: 'the server refuses the credentials, or a certificate cannot be used',
+  6: 'the server refuses the credentials (what was accepted is kept), or a key or certificate cannot be used',
   7: 'flush: entries are still waiting',
   8: 'the server refused an entry; it is kept as a dead letter',
 }

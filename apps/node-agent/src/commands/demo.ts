@@ -6,6 +6,7 @@ import { countAtServer, type Count } from '../demo/count.js'
 import { dayOfReadings } from '../demo/day.js'
 import { patientRecord } from '../demo/patient-record.js'
 import { seededRandom } from '../demo/random.js'
+import { sampleText } from '../demo/sample.js'
 import { openStage, type Stage } from '../demo/stage.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { report, type Console } from '../output/console.js'
@@ -37,10 +38,7 @@ async function play(stage: Stage, seed: number, console: Console): Promise<ExitC
   await stage.startAgent()
   await stage.hand(day.splice(0, 24))
   await stage.allDelivered()
-  say(
-    'registered',
-    '  The gateway registered by its own key, the phone by its receipt. Nobody typed a password.',
-  )
+  say('registered', '  The gateway registered by its key, the phone by its receipt; no passwords.')
   say(
     'morning',
     `  Morning: ${stage.handed()} readings and answers accepted, delivered; the answers encrypted.`,
@@ -57,36 +55,31 @@ async function play(stage: Stage, seed: number, console: Console): Promise<ExitC
   const { lost } = await stage.startAgent()
   say('killed', `  The agent is killed (SIGKILL) and started again. Reopened: ${lost} lost.`, { lost })
 
-  const lostReplies = stage.loseReplies(4)
+  const { struck, allLost } = stage.loseReplies()
   await stage.restoreNetwork()
-  await stage.deliveredAtLeast(36)
+  await allLost()
   stage.expireTokens()
   await stage.killAgent()
   const second = await stage.startAgent()
   say(
     'killed',
-    `  The network is back; every token expires; killed in mid-delivery. Reopened: ${second.lost} lost.`,
+    `  The network is back, every token expires, killed again. Reopened: ${second.lost} lost.`,
     second,
   )
 
   await stage.hand(day.splice(0))
   await stage.allDelivered()
-  const struck = lostReplies()
   const { dead, alreadyThere, sample } = await stage.end()
   say(
     'replies-lost',
-    `  ${struck} replies were lost after the server had committed. Asked the server: already there (${alreadyThere} times).`,
-    { struck, alreadyThere },
+    `  ${struck()} replies were lost after commit. Asked the server: already there, ${alreadyThere} times.`,
+    { struck: struck(), alreadyThere },
   )
 
   const content = await stage.readServer()
   const count = countAtServer(stage.happenings(), content)
   if (sample !== undefined) {
-    say(
-      'sample',
-      `\nOne delivered resource:  ${sample.resource}\nand its receipt:         ${sample.receipt}`,
-      { ...sample },
-    )
+    say('sample', `\n${sampleText(sample)}`, { ...sample })
   }
   say(
     'next',

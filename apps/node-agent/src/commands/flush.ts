@@ -3,6 +3,7 @@ import { exitCodes, type ExitCode } from '../exit-codes.js'
 import type { Console } from '../output/console.js'
 import { progressBar } from '../output/progress.js'
 import { deliver } from '../queue/deliver.js'
+import { takeDropped } from '../queue/dropped.js'
 import { openQueue } from '../queue/open.js'
 import { reportDelivery } from '../output/delivery.js'
 
@@ -14,6 +15,7 @@ export interface FlushOptions {
 export async function flush(settings: Settings, options: FlushOptions, console: Console): Promise<ExitCode> {
   const queue = await openQueue(settings)
   try {
+    await takeDropped(queue, settings, console)
     const progress = progressBar(console, 'Delivering')
     const delivery = await deliver(queue, {
       waitMs: options.waitSeconds * 1_000,

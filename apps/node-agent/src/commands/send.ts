@@ -5,12 +5,13 @@ import { AgentError } from '../agent-error.js'
 import type { Settings } from '../config/load.js'
 import { dropFile, dropFolderOf } from '../drop-folder.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
-import { acceptUnits, previewUnit, writesOf, type UnitWrite } from '../input/accept.js'
+import { previewUnit, writesOf, type UnitWrite } from '../input/accept.js'
 import { readUnits } from '../input/units.js'
 import { report, type Console } from '../output/console.js'
 import { reportDelivery } from '../output/delivery.js'
 import { progressBar } from '../output/progress.js'
 import { deliver } from '../queue/deliver.js'
+import { acceptedWords, takeDropped } from '../queue/dropped.js'
 import { openPreview, openQueue } from '../queue/open.js'
 
 /** What `fhir-outbox send` was asked for. */
@@ -61,18 +62,15 @@ export async function send(settings: Settings, options: SendOptions, console: Co
     return handOver(settings, inputs, console)
   }
   try {
-    const accepted: Enqueued[] = []
-    for (const { writes } of inputs) accepted.push(...(await acceptUnits(queue, writes)))
-    const added = accepted.filter(({ duplicate }) => !duplicate)
-    report(
-      console,
-      'accepted',
-      { accepted: added.length, known: accepted.length - added.length },
-      `${added.length} accepted${added.length === accepted.length ? '' : `, ${accepted.length - added.length} known from before`}`,
-    )
+    await takeDropped(queue, settings, console)
+    // One append for all files: all are accepted, or none.
+    const accepted = await queue.enqueueAll(inputs.flatMap(({ writes }) => writes))
+    const added = accepted.filter(({ duplicate }) => !duplicate).length
+    const known = accepted.length - added
+    report(console, 'accepted', { accepted: added, known }, acceptedWords(added, known))
     const progress = progressBar(console, 'Delivering')
     const delivery = await deliver(queue, {
-      sequences: new Set(added.map(({ sequence }) => sequence)),
+      sequences: await unsettled(queue, accepted),
       waitMs: options.waitSeconds * 1_000,
       signal: options.signal,
       onProgress: progress.update,
@@ -81,6 +79,16 @@ export async function send(settings: Settings, options: SendOptions, console: Co
   } finally {
     await queue.close()
   }
+}
+
+/** What of this is still to be delivered: everything new, and what waits from an earlier time. */
+async function unsettled(queue: DataQueue, accepted: readonly Enqueued[]): Promise<ReadonlySet<number>> {
+  const sequences = new Set<number>()
+  for (const { sequence, duplicate } of accepted) {
+    const state = duplicate ? (await queue.outbox.read(sequence))?.state : 'waiting'
+    if (state === 'waiting' || state === 'unknown') sequences.add(sequence)
+  }
+  return sequences
 }
 
 /** Another process owns the queue: give the input to it. */
@@ -92,7 +100,7 @@ async function handOver(settings: Settings, inputs: readonly Input[], console: C
       console,
       'handed-over',
       { source: name, units: writes.length },
-      `${name}: handed to the running agent (${writes.length} to deliver)`,
+      `${name}: handed to the process that owns the queue (${writes.length} to deliver)`,
     )
   }
   return exitCodes.ok

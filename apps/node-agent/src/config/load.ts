@@ -95,6 +95,8 @@ async function readConfig(path: string): Promise<ConfigFile> {
 function whatIsWrong(issue: v.BaseIssue<unknown>): string {
   const place = v.getDotPath(issue)
   if (issue.expected === 'never') return `there is no setting "${place ?? ''}"`
+  if (issue.received === 'undefined') return `"${place ?? ''}" is missing`
+  if (issue.type === 'non_empty') return `"${place ?? ''}" must not be empty`
   return `${place === null ? 'it' : `"${place}"`} must be ${issue.expected ?? 'something else'}`
 }
 
@@ -166,7 +168,8 @@ function checkedUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const hint = 'Give its base URL, e.g. https://fhir.example.org/r4, without query, user name and password.'
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw badConfig(`"${text.replace(/[?#@].*$/s, '…')}" is no URL of a FHIR server.`, hint)
+    const shown = text.includes('@') ? 'What is set as server' : `"${text.replace(/[?#].*$/s, '…')}"`
+    throw badConfig(`${shown} is no URL of a FHIR server.`, hint)
   }
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
     throw badConfig(`The URL of the FHIR server at ${url.host} has parts that do not belong there.`, hint)

@@ -13,6 +13,8 @@ export type Proof =
       readonly patient: string
       readonly at: string
       readonly systolic: number
+      readonly diastolic: number
+      readonly pulse: number
     }
   | { readonly kind: 'identifier'; readonly type: string; readonly value: string }
   | { readonly kind: 'record'; readonly tagged: readonly { readonly type: string; readonly value: string }[] }
@@ -37,6 +39,8 @@ export function dayOfReadings(random: () => number): readonly Happening[] {
 
 function bloodPressure(random: () => number, patient: string, at: string): Happening {
   const systolic = between(random, 108, 158)
+  const diastolic = between(random, 62, 98)
+  const pulse = between(random, 52, 96)
   const reading = {
     device: {
       systemId:
@@ -53,13 +57,16 @@ function bloodPressure(random: () => number, patient: string, at: string): Happe
     measurements: [
       {
         type: 'blood-pressure',
-        components: { systolic: `${systolic}`, diastolic: `${between(random, 62, 98)}` },
+        components: { systolic: `${systolic}`, diastolic: `${diastolic}` },
         unit: 'mm[Hg]',
       },
-      { type: 'pulse-rate', value: `${between(random, 52, 96)}`, unit: '/min' },
+      { type: 'pulse-rate', value: `${pulse}`, unit: '/min' },
     ],
   }
-  return { json: JSON.stringify(reading), proof: { kind: 'blood-pressure', patient, at, systolic } }
+  return {
+    json: JSON.stringify(reading),
+    proof: { kind: 'blood-pressure', patient, at, systolic, diastolic, pulse },
+  }
 }
 
 /** Answers to a questionnaire: the kind of content that travels encrypted. */

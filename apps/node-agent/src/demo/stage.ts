@@ -11,6 +11,12 @@ import { startAgent, type Agent, type AgentEvent } from './child.js'
 import type { ServerContent } from './count.js'
 import type { Happening } from './day.js'
 
+/** One delivered resource as the server has it, and what its delivery left. */
+export interface Sample {
+  readonly resource: Resource
+  readonly receipt: unknown
+}
+
 /** The mock server, the agent process, and everything that can be done to them. */
 export interface Stage {
   readonly url: string
@@ -19,8 +25,8 @@ export interface Stage {
   killAgent(): Promise<void>
   cutNetwork(): Promise<void>
   restoreNetwork(): Promise<void>
-  /** The next replies to writes get lost after the commit. Returns how to ask how many were. */
-  loseReplies(times: number): () => number
+  /** Three replies to writes that are still to come get lost after the commit. Resolves when it happened. */
+  loseReplies(): { readonly struck: () => number; allLost(): Promise<void> }
   expireTokens(): void
   /** Puts happenings into the drop folder, in order. */
   hand(happenings: readonly Happening[]): Promise<void>
@@ -29,13 +35,12 @@ export interface Stage {
   /** Waits until the agent has said "accepted" to everything; how many it then said are waiting. */
   allAccepted(): Promise<number>
   allDelivered(): Promise<void>
-  deliveredAtLeast(count: number): Promise<void>
   /** Stops the agent in good order and looks at what it left. */
   end(): Promise<{
     readonly dead: number
     /** Entries that the server turned out to have already when they were sent again. */
     readonly alreadyThere: number
-    readonly sample?: { readonly resource: string; readonly receipt: string }
+    readonly sample?: Sample
   }>
   /** Reads everything back over HTTP. */
   readServer(): Promise<ServerContent>
@@ -100,18 +105,12 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
     },
     cutNetwork: () => listening.pause(),
     restoreNetwork: () => listening.resume(),
-    loseReplies(times) {
-      const faults = [
-        mock.faults.add({
-          method: 'POST',
-          url: /^\/fhir\/?$/,
-          skip: 2,
-          times: times - 1,
-          fault: { kind: 'cut-after' },
-        }),
-        mock.faults.add({ method: 'POST', url: /encfhir/, times: 1, fault: { kind: 'cut-after' } }),
-      ]
-      return () => faults.reduce((sum, { hits }) => sum + hits, 0)
+    loseReplies() {
+      const lost = (url: RegExp, skip: number): { readonly hits: number } =>
+        mock.faults.add({ method: 'POST', url, skip, fault: { kind: 'cut-after' } })
+      const faults = [lost(/^\/fhir\/?$/, 2), lost(/encfhir/, 0), lost(/^\/fhir\/?$/, 12)]
+      const struck = (): number => faults.reduce((sum, { hits }) => sum + hits, 0)
+      return { struck, allLost: () => until('three replies are lost', () => struck() === faults.length) }
     },
     expireTokens: () => mock.state.expireTokens(),
     async hand(some) {
@@ -131,7 +130,6 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
         'everything is delivered',
         () => acceptedFiles.size === happenings.length && delivered.size === happenings.length,
       ),
-    deliveredAtLeast: (count) => until('some are delivered', () => delivered.size >= count),
     async end() {
       await agent?.stop()
       agent = undefined
@@ -139,11 +137,14 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
       const { dead } = await storage.stats()
       const settled = await storage.list({ state: 'delivered', limit: happenings.length })
       await storage.close()
-      const last = [...delivered.values()].at(-1)
+      const receipt = [...delivered.values()].at(-1)?.['receipt']
+      const resource = mock.state.resources('Observation').at(-1)
       return {
         dead,
-        alreadyThere: settled.filter(wasAlreadyThere).length,
-        ...(last === undefined ? {} : { sample: sampleOf(last, mock.state.resources('Observation')) }),
+        alreadyThere:
+          settled.filter(wasAlreadyThere).length +
+          mock.state.c3pro.received.filter(({ outcome }) => outcome === 'duplicate').length,
+        ...(resource === undefined ? {} : { sample: { resource, receipt } }),
       }
     },
     async readServer() {
@@ -205,17 +206,4 @@ async function writeConfig(home: string, url: string, mock: MockServer): Promise
 function wasAlreadyThere({ note }: EntrySummary): boolean {
   const parsed = parseNote(note)
   return parsed?.kind === 'receipt' && parsed.receipt['alreadyThere'] === true
-}
-
-/** The last reading as the server has it, on one line, and what its delivery left. */
-function sampleOf(
-  event: Record<string, unknown>,
-  observations: readonly Resource[],
-): { readonly resource: string; readonly receipt: string } {
-  const { id, ...content } = observations.at(-1) ?? { id: 'none' }
-  const { effectiveDateTime, valueQuantity, status } = content as Record<string, unknown>
-  return {
-    resource: `Observation/${String(id)} ${JSON.stringify({ status, effectiveDateTime, valueQuantity })}`,
-    receipt: JSON.stringify({ ...(event['receipt'] as object), ids: undefined }),
-  }
 }

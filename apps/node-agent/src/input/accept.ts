@@ -52,7 +52,7 @@ function bundleOf(unit: Unit): string {
     throw naming(unit, error)
   }
   throw new AgentError('ERR_BAD_INPUT', `${unit.source}: the reading cannot be placed in time.`, {
-    hint: 'The device clock was not on the current time line; give time.quality "none" to use the time of reception.',
+    hint: 'The device clock was not on the current time line; give time.quality "none" with the gatewayTime of reception.',
   })
 }
 

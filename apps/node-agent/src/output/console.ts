@@ -27,7 +27,11 @@ export function remark(console: Console, sentence: string): void {
 export function reportError(console: Console, error: unknown): void {
   const { code, message, hint } = describeError(error)
   if (console.json) console.out.write(`${JSON.stringify({ event: 'error', code, message, hint })}\n`)
-  else console.err.write(`fhir-outbox: ${message}${hint === '' ? '' : `\n  ${hint}`}\n`)
+  else console.err.write(`fhir-outbox: ${ended(message)}${hint === '' ? '' : `\n  ${hint}`}\n`)
+}
+
+function ended(sentence: string): string {
+  return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`
 }
 
 export function describeError(error: unknown): {

@@ -13,6 +13,7 @@ import { openFsStorage } from '@fhir-outbox/storage-fs'
 import { AgentError } from '../agent-error.js'
 import type { Settings } from '../config/load.js'
 import type { AuthConfig, EncryptionConfig } from '../config/schema.js'
+import { makeDirectory } from '../make-directory.js'
 import { describeError } from '../output/console.js'
 import { tokenSource } from './tokens.js'
 
@@ -29,7 +30,8 @@ export async function openQueue(settings: Settings): Promise<DataQueue> {
 }
 
 /** The stored queue alone, to look at. */
-export function openStorage(home: Pick<Settings, 'directory'>): Promise<QueueStorage> {
+export async function openStorage(home: Pick<Settings, 'directory'>): Promise<QueueStorage> {
+  await makeDirectory(queueFolder(home))
   return openFsStorage({ directory: queueFolder(home) })
 }
 

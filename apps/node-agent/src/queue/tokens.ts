@@ -10,6 +10,7 @@ import {
 import { fileCredentialStore } from '@fhir-outbox/smart-auth/node'
 import { AgentError } from '../agent-error.js'
 import type { AuthConfig } from '../config/schema.js'
+import { describeError } from '../output/console.js'
 
 /** What a token source is made for. */
 export interface TokenTarget {
@@ -24,8 +25,31 @@ export interface TokenTarget {
 
 const defaultScope = 'system/*.*'
 
-/** The token source a config asks for; `undefined` for an open server. Nothing is requested yet. */
+/** The settings behind the options of the token sources, for messages. */
+const settingNames: Readonly<Record<string, string>> = {
+  tokenEndpoint: 'The token URL (--token-url)',
+  registrationEndpoint: 'The registration URL (auth.registrationUrl)',
+  fhirBaseUrl: 'The server URL',
+  clientId: 'The client id (--client-id)',
+  kid: 'The key id (--key-id)',
+}
+
+/**
+ * The token source a config asks for; `undefined` for an open server. Nothing is requested yet.
+ * Rejects with `ERR_BAD_CONFIG` naming the setting, `ERR_UNREADABLE_FILE`, or `ERR_INVALID_KEY`.
+ */
 export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promise<TokenSource | undefined> {
+  try {
+    return await sourceOf(auth, target)
+  } catch (cause) {
+    const { code, message, hint } = describeError(cause)
+    if (code !== 'ERR_INSECURE_URL' && code !== 'ERR_INVALID_OPTIONS') throw cause
+    const named = message.replace(/^\w+/, (name) => settingNames[name] ?? name)
+    throw new AgentError('ERR_BAD_CONFIG', named, { hint, cause })
+  }
+}
+
+async function sourceOf(auth: AuthConfig, target: TokenTarget): Promise<TokenSource | undefined> {
   const server = (
     tokenUrl: string | undefined,
   ): { tokenEndpoint: string; resourceOrigins: string[] } | { fhirBaseUrl: string } =>

@@ -1,0 +1,121 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { agent, counters, tempDirectory } from './support/agent.js'
+import { closedPort, startMock } from './support/mock.js'
+import { bundledAgent, startProcess } from './support/process.js'
+import { observation, patient } from './support/samples.js'
+
+const stdin = JSON.stringify(patient)
+const script = bundledAgent()
+
+describe('a directory that cannot be written', () => {
+  test.each<[string, readonly string[]]>([
+    ['send', ['send', '-']],
+    ['run', ['run']],
+    ['flush', ['flush']],
+    ['status', ['status']],
+    ['list', ['list']],
+  ])('%s below a regular file', async (name, args) => {
+    const base = await tempDirectory()
+    await writeFile(join(base, 'file'), '')
+    const directory = join(base, 'file', 'home')
+    const { mock, fhir } = await startMock()
+    const server = name === 'status' || name === 'list' ? [] : ['--server', fhir]
+    const { code, stdout, stderr } = await agent([...args, ...server, '--directory', directory], { stdin })
+    expect(code).toBe(4)
+    expect(stdout).toBe('')
+    expect(stderr.split('\n')).toHaveLength(3)
+    expect(stderr).toContain(directory)
+    expect(stderr).toContain('choose another --directory.')
+    expect(mock.log).toEqual([])
+  })
+
+  test.skipIf(process.platform !== 'linux')('below /proc', async () => {
+    const directory = '/proc/fhir-outbox'
+    const { code, stderr } = await agent(
+      ['send', '-', '--server', 'http://127.0.0.1:9', '--directory', directory],
+      { stdin },
+    )
+    expect(code).toBe(4)
+    expect(stderr).toContain(directory)
+    expect(stderr.split('\n')).toHaveLength(3)
+  })
+
+  test('a drop folder that is a file: nothing is started and the queue is free again', async () => {
+    const directory = await tempDirectory()
+    await writeFile(join(directory, 'drop'), '')
+    const { fhir } = await startMock()
+    const { code, stderr } = await agent(['run', '--server', fhir, '--directory', directory])
+    expect(code).toBe(4)
+    expect(stderr).toContain(`The directory ${join(directory, 'drop')} cannot be made (EEXIST).`)
+    expect(await counters(directory)).toMatchObject({ accepted: 0 })
+  })
+})
+
+describe('a second owner of one directory', () => {
+  test('flush and status name the owner; send hands over', { timeout: 60_000 }, async () => {
+    const directory = await tempDirectory()
+    const { fhir, open } = await closedPort()
+    const args = ['--server', fhir, '--directory', directory]
+    const owner = startProcess(script(), ['run', '--json', ...args])
+    await owner.event(({ event }) => event === 'opened')
+
+    for (const command of [
+      ['flush', ...args],
+      ['status', '--directory', directory],
+      ['list', '--directory', directory],
+      ['run', ...args],
+    ]) {
+      const { code, stdout, stderr } = await agent(command)
+      expect(code).toBe(5)
+      expect(stdout).toBe('')
+      expect(stderr).toContain(`${join(directory, 'queue')} is in use by pid ${owner.pid}.`)
+      expect(stderr.split('\n')).toHaveLength(3)
+    }
+
+    const sent = await agent(['send', '-', ...args], { stdin })
+    expect(sent.stderr).toBe('')
+    expect(sent.stdout).toBe('standard input: handed to the process that owns the queue (1 to deliver)\n')
+    expect(sent.code).toBe(0)
+    await owner.event(({ event, accepted }) => event === 'accepted' && accepted === 1)
+    const mock = await open()
+    await owner.event(({ event }) => event === 'delivered')
+    expect(mock.state.resources('Patient')).toHaveLength(1)
+    expect(await readdir(join(directory, 'drop'))).toEqual([])
+  })
+
+  test('a bad file is refused by send itself, before anything is handed over', async () => {
+    const directory = await tempDirectory()
+    const { fhir } = await startMock()
+    const args = ['--server', fhir, '--directory', directory]
+    const owner = startProcess(script(), ['run', '--json', ...args])
+    await owner.event(({ event }) => event === 'opened')
+    const { code, stderr } = await agent(['send', '-', ...args], { stdin: '[]' })
+    expect(code).toBe(3)
+    expect(stderr).toContain('standard input holds no FHIR resource but a list.')
+    expect(await readdir(join(directory, 'drop'))).toEqual([])
+  })
+
+  test('what was handed over when no agent runs is taken by the next flush, in order', async () => {
+    const directory = await tempDirectory()
+    const { mock, fhir } = await startMock()
+    const args = ['--server', fhir, '--directory', directory]
+    const drop = join(directory, 'drop')
+    await mkdir(drop, { recursive: true })
+    const name = (n: number): string => `00000000000000${n}-000001-00000000-0000-4000-8000-000000000000.json`
+    await writeFile(join(drop, name(1)), JSON.stringify(observation('first')))
+    await writeFile(join(drop, name(2)), '{"resourceType":')
+    await writeFile(join(drop, name(3)), JSON.stringify(observation('third')))
+    const { code, stdout, stderr } = await agent(['flush', ...args])
+    expect(stdout).toBe(`${name(1)}: 1 accepted\n${name(3)}: 1 accepted\n2 delivered\n`)
+    expect(stderr).toContain(`${name(2)} was refused: ${name(2)} is not JSON`)
+    expect(code).toBe(0)
+    expect(mock.state.resources('Observation').map(({ code: what }) => what)).toEqual([
+      { text: 'first' },
+      { text: 'third' },
+    ])
+    expect(await readdir(drop)).toEqual(['refused'])
+    expect(await readFile(join(drop, 'refused', name(2)), 'utf8')).toBe('{"resourceType":')
+  })
+})

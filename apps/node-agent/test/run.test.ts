@@ -1,0 +1,122 @@
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { dropFile } from '../src/drop-folder.js'
+import { agent, counters, tempDirectory } from './support/agent.js'
+import { closedPort, startMock } from './support/mock.js'
+import { bundledAgent, startProcess } from './support/process.js'
+import { collection, observation, patient, reading } from './support/samples.js'
+
+const script = bundledAgent()
+
+describe('fhir-outbox run', () => {
+  test(
+    'takes what others send while the server is down, and delivers it with no further command',
+    { timeout: 60_000 },
+    async () => {
+      const { fhir, open } = await closedPort()
+      const directory = await tempDirectory()
+      const args = ['--server', fhir, '--directory', directory]
+      const daemon = startProcess(script(), ['run', '--json', ...args])
+      await daemon.event(({ event }) => event === 'opened')
+
+      const contents = [collection(observation('one'), observation('two')), reading(), patient]
+      const files = contents.map((_content, index) => join(directory, `input-${index}.json`))
+      for (const [index, file] of files.entries()) await writeFile(file, JSON.stringify(contents[index]))
+      const sender = startProcess(script(), ['send', ...files, ...args])
+      expect((await sender.ended).code).toBe(0)
+      expect(sender.stdout()).toBe(
+        files
+          .map(
+            (file, index) =>
+              `${file}: handed to the process that owns the queue (${[2, 1, 1][index]} to deliver)\n`,
+          )
+          .join(''),
+      )
+      await daemon.event(({ event, accepted }) => event === 'accepted' && accepted === 2)
+      await daemon.event(({ event }) => event === 'closed')
+
+      const mock = await open()
+      for (const sequence of [1, 2, 3, 4])
+        await daemon.event((said) => said['event'] === 'delivered' && said['sequence'] === sequence)
+      expect(mock.state.commits.map(({ type }) => type)).toEqual([
+        'Observation',
+        'Observation',
+        // The bundle of the reading, then the patient that came last.
+        ...mock.state.commits.slice(2, -1).map(({ type }) => type),
+        'Patient',
+      ])
+      expect(mock.state.resources('Device')).toHaveLength(2)
+      expect(mock.state.resources('Observation')).toHaveLength(4)
+      expect(await readdir(join(directory, 'drop'))).toEqual([])
+
+      daemon.kill('SIGTERM')
+      expect(await daemon.ended).toEqual({ code: 0, signal: null })
+      expect(daemon.stdout().trimEnd().split('\n').at(-1)).toBe('{"event":"stopped"}')
+      expect(await counters(directory)).toMatchObject({ accepted: 4, delivered: 4, waiting: 0 })
+    },
+  )
+
+  test('stops by SIGTERM with 0 while the server is down, and keeps what waits', async () => {
+    const { fhir } = await closedPort()
+    const directory = await tempDirectory()
+    const args = ['--server', fhir, '--directory', directory]
+    await agent(['send', '-', ...args], { stdin: JSON.stringify(patient) })
+    const daemon = startProcess(script(), ['run', '--json', ...args])
+    expect(await daemon.event(({ event }) => event === 'closed')).toEqual({
+      event: 'closed',
+      gate: fhir,
+      code: 'ERR_CONNECT',
+      waiting: 1,
+    })
+    daemon.kill('SIGTERM')
+    expect(await daemon.ended).toEqual({ code: 0, signal: null })
+    expect(await counters(directory)).toMatchObject({ accepted: 1, waiting: 1, dead: 0 })
+  })
+
+  test('a killed agent has lost nothing and doubles nothing', async () => {
+    const { mock, fhir } = await startMock()
+    const directory = await tempDirectory()
+    const args = ['run', '--json', '--server', fhir, '--directory', directory]
+    // The reply to the second resource is lost after the commit, and the agent is killed at that moment.
+    const fault = mock.faults.add({ method: 'POST', url: '/fhir', skip: 1, fault: { kind: 'cut-after' } })
+    const drop = join(directory, 'drop')
+    for (const text of ['one', 'two', 'three']) await dropFile(drop, JSON.stringify(observation(text)))
+    const first = startProcess(script(), args)
+    await first.event(({ event }) => event === 'unknown')
+    first.kill('SIGKILL')
+    await first.ended
+    expect(fault.hits).toBe(1)
+    expect(mock.state.resources('Observation')).toHaveLength(2)
+
+    const second = startProcess(script(), args)
+    expect(await second.event(({ event }) => event === 'opened')).toMatchObject({ unknown: 1 })
+    await second.event(({ event, sequence }) => event === 'delivered' && sequence === 3)
+    second.kill('SIGINT')
+    expect((await second.ended).code).toBe(0)
+    expect(mock.state.resources('Observation').map(({ code }) => code)).toEqual([
+      { text: 'one' },
+      { text: 'two' },
+      { text: 'three' },
+    ])
+    expect(await counters(directory)).toMatchObject({ accepted: 3, delivered: 3 })
+  })
+
+  test('a dropped file that is wrong is refused, told, and stops nobody', async () => {
+    const { mock, fhir } = await startMock()
+    const directory = await tempDirectory()
+    const drop = join(directory, 'drop')
+    const name = await dropFile(drop, '{"resourceType":"Bundle","type":"batch"}')
+    await dropFile(drop, JSON.stringify(patient))
+    const daemon = startProcess(script(), ['run', '--json', '--server', fhir, '--directory', directory])
+    await daemon.event(({ event }) => event === 'delivered')
+    expect(await daemon.event(({ event }) => event === 'file-refused')).toEqual({
+      event: 'file-refused',
+      file: name,
+      code: 'ERR_BAD_INPUT',
+    })
+    expect(mock.state.resources('Patient')).toHaveLength(1)
+    expect((await readdir(join(drop, 'refused'))).sort()).toEqual([name, `${name}.reason.txt`])
+    expect(daemon.stderr()).toContain('"msg":"file refused"')
+  })
+})
