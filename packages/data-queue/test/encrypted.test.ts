@@ -105,10 +105,11 @@ describe.each(wires)('encrypted delivery over %s', (wire) => {
     const { queue } = await encrypted(set)
     const lie = { kind: 'status' as const, status: 200, body: "{'error':'queue is full'}" }
     const fault = set.mock.faults.add({ url: /encfhir/, fault: lie })
-    await queue.enqueue(answers('lie'))
+    const { sequence } = await queue.enqueue(answers('lie'))
     expect(await queue.flush()).toMatchObject({ delivered: 0, waiting: 1 })
     expect(fault.hits).toBe(1)
-    await queue.flush()
+    queue.start()
+    expect(await queue.outbox.settled(sequence)).toMatchObject({ state: 'delivered' })
     expect(set.mock.state.resources('QuestionnaireResponse')).toHaveLength(1)
   })
 })

@@ -20,6 +20,8 @@ interface GateRecord {
   /** The wait that led to `trialAt`: never wait longer than that from now, even when the clock jumps back. */
   wait: number
   trialRunning: boolean
+  /** Somebody asked for a trial while one was running: that one says nothing about the world since. */
+  askedMeanwhile: boolean
 }
 
 /** Which destinations are closed, and when one entry may find out whether they still are. */
@@ -40,7 +42,11 @@ export interface GateKeeper {
   isClosed(gate: string): boolean
   /** Makes the trial of one gate, or of all, due now. */
   hurry(gate?: string): void
-  nextTrialInMs(): number | undefined
+  /**
+   * When a trial comes due, 0 when one is. `fruitless` are gates that were just tried and had no entry: those
+   * wait for one, and the storage tells when that comes. Never guessed from the time: it goes on in between.
+   */
+  nextTrialInMs(fruitless: ReadonlySet<string>): number | undefined
   status(): GateStatus[]
   /** Why something is closed, if anything is. */
   blockedBy(): Failure | undefined
@@ -55,7 +61,13 @@ export function gateKeeper(
   function recordOf(gate: string): GateRecord {
     const known = gates.get(gate)
     if (known !== undefined) return known
-    const fresh: GateRecord = { closure: undefined, trialAt: 0, wait: 0, trialRunning: false }
+    const fresh: GateRecord = {
+      closure: undefined,
+      trialAt: 0,
+      wait: 0,
+      trialRunning: false,
+      askedMeanwhile: false,
+    }
     gates.set(gate, fresh)
     return fresh
   }
@@ -79,6 +91,13 @@ export function gateKeeper(
     return nextWait(gateBackoff, last, environment.random())
   }
 
+  function endTrial(record: GateRecord, wait: number): void {
+    record.trialRunning = false
+    record.wait = wait
+    record.trialAt = environment.now() + (record.askedMeanwhile ? 0 : wait)
+    record.askedMeanwhile = false
+  }
+
   return {
     see(gate) {
       recordOf(gate)
@@ -97,17 +116,17 @@ export function gateKeeper(
     },
     prolong(gate) {
       const record = recordOf(gate)
-      record.trialRunning = false
-      record.wait = nextWait(defaults.gateBackoff, record.wait, environment.random())
-      record.trialAt = environment.now() + record.wait
+      endTrial(record, nextWait(defaults.gateBackoff, record.wait, environment.random()))
     },
     close(gate, closure, byTrial) {
       const record = recordOf(gate)
       const wasOpen = record.closure === undefined
       record.closure = closure
       // Deliveries that were under way when the gate closed tell the same again; only a trial tells more.
-      if (wasOpen || byTrial) {
-        record.wait = waitFor(closure, wasOpen ? undefined : record.wait)
+      if (byTrial) {
+        endTrial(record, waitFor(closure, wasOpen ? undefined : record.wait))
+      } else if (wasOpen) {
+        record.wait = waitFor(closure, undefined)
         record.trialAt = environment.now() + record.wait
       } else if (closure.retryAfterMs !== undefined) {
         const wait = waitFor(closure, undefined)
@@ -116,26 +135,26 @@ export function gateKeeper(
           record.trialAt = environment.now() + wait
         }
       }
-      if (byTrial) record.trialRunning = false
       return wasOpen
     },
     open(gate) {
       const record = recordOf(gate)
       record.closure = undefined
       record.trialRunning = false
+      record.askedMeanwhile = false
     },
     isClosed: (gate) => gates.get(gate)?.closure !== undefined,
     hurry(gate) {
       for (const [name, record] of closed()) {
-        if (gate === undefined || gate === name) record.trialAt = environment.now()
+        if (gate !== undefined && gate !== name) continue
+        record.trialAt = environment.now()
+        record.askedMeanwhile = record.trialRunning
       }
     },
-    nextTrialInMs() {
+    nextTrialInMs(fruitless) {
       const waits = closed()
-        .filter(([, { trialRunning }]) => !trialRunning)
+        .filter(([gate, { trialRunning }]) => !trialRunning && !fruitless.has(gate))
         .map(([, record]) => trialInMs(record))
-        // A trial that is due but found no entry waits for one; the storage tells when that comes.
-        .filter((wait) => wait > 0)
       return waits.length === 0 ? undefined : Math.min(...waits)
     },
     status() {

@@ -124,7 +124,9 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
       if (world.wanted()) deliver(lease, trial !== undefined)
       else await giveBack(lease, trial)
     }
-    const trialIn = gates.nextTrialInMs()
+    // With all hands full nothing can start before one is free, and that kicks.
+    if (active.size >= defaults.lanes) return undefined
+    const trialIn = gates.nextTrialInMs(tried)
     if (nextDue === undefined || trialIn === undefined) return nextDue ?? trialIn
     return Math.min(nextDue, trialIn)
   }

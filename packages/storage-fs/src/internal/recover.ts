@@ -1,5 +1,5 @@
 import { QueueError } from '@fhir-outbox/queue-core'
-import { newerFormat, storageFailed } from '../errors.js'
+import { newerFormat } from '../errors.js'
 import type { FsPort } from '../fs-port.js'
 import { type Catalog, createCatalog } from './catalog.js'
 import {
@@ -315,8 +315,4 @@ function openGaps(collected: Collected, firstSegment: number): OpenGap[] {
   return collected.gaps.filter(
     (gap) => gap.segment >= firstSegment && !handled.has(locationOf(gap.segment, gap.offset)),
   )
-}
-
-export function unreadableLog(directory: string, cause: unknown): QueueError {
-  return cause instanceof QueueError ? cause : storageFailed(`reading the log in ${directory} failed`, cause)
 }

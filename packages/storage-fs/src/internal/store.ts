@@ -1,4 +1,4 @@
-import { QueueError, type Retention } from '@fhir-outbox/queue-core'
+import type { Retention } from '@fhir-outbox/queue-core'
 import { storageClosed } from '../errors.js'
 import type { FsPort } from '../fs-port.js'
 import type { Catalog } from './catalog.js'
@@ -51,10 +51,4 @@ export async function exclusively<T>(store: Store, sequence: number, change: () 
   } finally {
     store.busy.delete(sequence)
   }
-}
-
-export function noSuchEntry(sequence: number): QueueError {
-  return new QueueError('ERR_NO_SUCH_ENTRY', `there is no entry ${sequence}`, {
-    hint: 'It never existed, or it was settled longer ago than settled entries are kept.',
-  })
 }
