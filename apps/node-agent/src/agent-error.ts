@@ -8,6 +8,7 @@ export type AgentErrorCode =
   | 'ERR_BAD_CERTIFICATE'
   | 'ERR_BAD_DIRECTORY'
   | 'ERR_DEMO_FAILED'
+  | 'ERR_NO_SUCH_ENTRY'
 
 /** One clear sentence, the way out, and the exit code. */
 export class AgentError extends Error {
@@ -24,6 +25,8 @@ export class AgentError extends Error {
 
 const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_BAD_CONFIG: exitCodes.usage,
+  ERR_NO_SUCH_ENTRY: exitCodes.usage,
+  ERR_WRONG_STATE: exitCodes.usage,
   ERR_INVALID_URL: exitCodes.usage,
   ERR_INSECURE_URL: exitCodes.usage,
   ERR_INVALID_OPTIONS: exitCodes.usage,

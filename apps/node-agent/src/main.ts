@@ -1,18 +1,16 @@
 import type { Writable } from 'node:stream'
-import type { EntryState } from '@fhir-outbox/queue-core'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { exitCodeFor } from './agent-error.js'
 import { demo } from './commands/demo.js'
 import { flush } from './commands/flush.js'
-import { list } from './commands/list.js'
 import { mock } from './commands/mock.js'
 import { run } from './commands/run.js'
 import { send } from './commands/send.js'
-import { status } from './commands/status.js'
 import { loadHome, loadSettings, type Environment, type Flags, type Settings } from './config/load.js'
 import { exitCodes, exitCodeTexts, type ExitCode } from './exit-codes.js'
 import { describeError, reportError, type Console } from './output/console.js'
+import { addQueueCommands } from './queue-commands.js'
 import { stopSignal } from './signals.js'
 
 const exitCodeHelp = Object.entries(exitCodeTexts)
@@ -23,15 +21,6 @@ function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.')
   return Number(text)
 }
-
-const entryStates = [
-  'waiting',
-  'unknown',
-  'dead',
-  'delivered',
-  'discarded',
-  'quarantined',
-] satisfies EntryState[]
 
 /** Adds the flags that say which queue. */
 function withHome(command: Command): Command {
@@ -131,21 +120,12 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
       ),
     )
 
-  withHome(root.command('status'))
-    .description('How much waits, was delivered, or needs a decision.')
-    .action((options: Common) =>
-      perform(options.json, async (console) => status(await loadHome(options, env), console)),
-    )
-
-  withHome(root.command('list'))
-    .description('The entries of the queue, oldest first.')
-    .addOption(new Option('--state <state>', 'only these').choices(entryStates))
-    .option('--limit <n>', 'at most so many', wholeNumber, 100)
-    .action(({ state, limit, ...options }: Common & { state?: EntryState; limit: number }) =>
-      perform(options.json, async (console) =>
-        list(await loadHome(options, env), { limit, ...(state === undefined ? {} : { state }) }, console),
-      ),
-    )
+  addQueueCommands<Common>(root, {
+    withHome,
+    wholeNumber,
+    onHome: (flags, work) =>
+      perform(flags.json, async (console) => work(await loadHome(flags, env), console)),
+  })
 
   root
     .command('mock')

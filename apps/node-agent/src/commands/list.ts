@@ -2,6 +2,7 @@ import { parseNote, type EntryState, type EntrySummary } from '@fhir-outbox/queu
 import type { Settings } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
+import { age, describeWrite, entryFacts } from '../output/entry.js'
 import { openStorage } from '../queue/open.js'
 
 export interface ListOptions {
@@ -40,8 +41,7 @@ export async function list(
 }
 
 function reportEntry(console: Console, entry: EntrySummary): void {
-  const { sequence, key, lane, gate, attempts, ageMs, payloadBytes, heldBy } = entry
-  const write = describeHeader(entry.header)
+  const { method, path } = describeWrite(entry.header)
   const note = parseNote(entry.note)
   const detail =
     note?.kind === 'failure'
@@ -52,46 +52,13 @@ function reportEntry(console: Console, entry: EntrySummary): void {
   report(
     console,
     'entry',
-    {
-      sequence,
-      key,
-      state: entry.state,
-      lane,
-      gate,
-      ...write,
-      attempts,
-      ageMs,
-      payloadBytes,
-      ...(heldBy === undefined ? {} : { heldBy }),
-      ...(note === undefined ? {} : { note: note.kind === 'failure' ? note.failure : note }),
-    },
+    entryFacts(entry),
     [
-      sequence,
+      entry.sequence,
       entry.state.padEnd(9),
-      `${write.method} ${write.path}`.padEnd(28),
-      age(ageMs).padStart(6),
+      `${method} ${path}`.padEnd(28),
+      age(entry.ageMs).padStart(6),
       detail,
     ].join('  '),
   )
-}
-
-/** The stored header is JSON of the data queue; what cannot be read is shown as such. */
-function describeHeader(header: Uint8Array): { readonly method: string; readonly path: string } {
-  try {
-    const { method, path } = JSON.parse(new TextDecoder().decode(header)) as {
-      method?: unknown
-      path?: unknown
-    }
-    return { method: String(method), path: `/${String(path)}` }
-  } catch {
-    return { method: '?', path: '?' }
-  }
-}
-
-function age(ms: number): string {
-  const seconds = Math.round(ms / 1_000)
-  if (seconds < 120) return `${seconds} s`
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
-  if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`
-  return `${Math.round(seconds / 86_400)} d`
 }

@@ -1,0 +1,65 @@
+import { parseNote } from '@fhir-outbox/queue-core'
+import type { Settings } from '../config/load.js'
+import { exitCodes, type ExitCode } from '../exit-codes.js'
+import { remark, report, type Console } from '../output/console.js'
+import { age, describeWrite, entryFacts } from '../output/entry.js'
+import { entriesOf, withOutbox } from '../queue/look.js'
+
+type Home = Pick<Settings, 'directory'>
+
+/** The dead letters with what the server said. */
+export async function listDeadLetters(
+  home: Home,
+  { limit }: { limit: number },
+  console: Console,
+): Promise<ExitCode> {
+  return withOutbox(home, async (outbox) => {
+    const entries = await entriesOf(outbox, 'dead', limit)
+    for (const entry of entries) {
+      const { method, path } = describeWrite(entry.header)
+      const note = parseNote(entry.note)
+      const failure = note?.kind === 'failure' ? note.failure.failure : undefined
+      const said = failure?.issues?.flatMap(({ text }) => (text === undefined ? [] : [text])) ?? []
+      report(
+        console,
+        'dead-letter',
+        entryFacts(entry),
+        [
+          `${entry.sequence}  ${method} ${path}  ${age(entry.ageMs)}  ${failure?.message ?? entry.deadReason ?? ''}`,
+          ...said,
+        ].join('\n    '),
+      )
+    }
+    if (entries.length === 0) remark(console, 'No dead letters.')
+    return exitCodes.ok
+  })
+}
+
+export interface DecideOptions {
+  readonly sequences: readonly number[]
+  readonly actor: string
+  readonly reason: string
+}
+
+/** Redrives or discards dead letters, one by one; who decided and why stays with each entry. */
+export async function decideDeadLetters(
+  home: Home,
+  decision: 'redrive' | 'discard',
+  { sequences, actor, reason }: DecideOptions,
+  console: Console,
+): Promise<ExitCode> {
+  return withOutbox(home, async (outbox) => {
+    for (const sequence of sequences) {
+      await outbox[decision](sequence, { actor, reason })
+      report(
+        console,
+        'decided',
+        { sequence, decision, actor },
+        decision === 'redrive'
+          ? `${sequence} waits again; it goes with the next flush, send or run`
+          : `${sequence} discarded`,
+      )
+    }
+    return exitCodes.ok
+  })
+}

@@ -1,0 +1,110 @@
+import { parseNote, type Entry } from '@fhir-outbox/queue-core'
+import { exitCodeFor } from '../agent-error.js'
+import type { Settings } from '../config/load.js'
+import { exitCodes, type ExitCode } from '../exit-codes.js'
+import { report, type Console } from '../output/console.js'
+import { age, describeWrite, entryFacts, historyLines, planOf } from '../output/entry.js'
+import { readEntry, withOutbox } from '../queue/look.js'
+
+/** Why an entry is where it is, what was tried, what comes next, and what a person can do. */
+export async function explain(
+  home: Pick<Settings, 'directory'>,
+  { sequence }: { readonly sequence: number },
+  console: Console,
+): Promise<ExitCode> {
+  return withOutbox(home, async (outbox) => {
+    const entry = await readEntry(outbox, sequence)
+    const before = await earlierInLane(outbox.list({ lane: entry.lane, state: 'waiting' }), entry)
+    const { why, next, person } = reasons(entry, before)
+    const tried = historyLines(entry)
+    const { method, path } = describeWrite(entry.header)
+    report(
+      console,
+      'explanation',
+      { ...entryFacts(entry), why, next, ...(person === undefined ? {} : { person }) },
+      [
+        `Entry ${sequence}, ${method} ${path}`,
+        `Why:    ${why}`,
+        tried.length === 0 ? 'Tried:  nothing yet' : `Tried:  ${tried.join('\n        ')}`,
+        `Next:   ${next}`,
+        `You:    ${person ?? 'nothing to do'}`,
+      ].join('\n'),
+    )
+    return exitCodes.ok
+  })
+}
+
+async function earlierInLane(
+  waiting: AsyncIterable<{ readonly sequence: number }>,
+  { sequence }: Entry,
+): Promise<number | undefined> {
+  for await (const other of waiting) return other.sequence < sequence ? other.sequence : undefined
+  return undefined
+}
+
+interface Reasons {
+  readonly why: string
+  readonly next: string
+  /** What a person can do; absent when nothing is needed. */
+  readonly person?: string
+}
+
+function reasons(entry: Entry, before: number | undefined): Reasons {
+  const note = parseNote(entry.note)
+  const failure = note?.kind === 'failure' ? note.failure.failure : undefined
+  const { sequence } = entry
+  switch (entry.state) {
+    case 'delivered': {
+      const receipt = note?.kind === 'receipt' ? note.receipt : undefined
+      return { why: `It was delivered${receipt === undefined ? '' : ` at ${receipt.at}`}.`, next: 'Nothing.' }
+    }
+    case 'discarded':
+      return { why: 'Somebody gave it up; see below.', next: 'Nothing.' }
+    case 'quarantined':
+      return {
+        why: 'Its record on disk is damaged and could not be read back. The bytes are kept.',
+        next: 'It is not sent. Entries that must come after it are held.',
+        person: 'Look for a failing disk; send the original again if you have it.',
+      }
+    case 'dead':
+      return {
+        why: `${entry.deadReason === 'parked' ? 'Nobody could find out whether it was applied.' : 'The server refused it.'} ${failure?.message ?? ''}`.trim(),
+        next: 'It is kept until somebody decides; the rest of its lane goes on.',
+        person: `fhir-outbox dead-letters redrive ${sequence} --reason "…", or discard ${sequence} --reason "…"`,
+      }
+    case 'unknown':
+      return {
+        why: `A request with it may have been applied; the answer was lost. ${failure?.message ?? ''}`.trim(),
+        next: `It is sent again under the plan ${planOf(entry.header) ?? 'it has'}${dueWords(entry)}; its lane waits for it.`,
+      }
+    case 'waiting':
+      break
+  }
+  if (entry.heldBy !== undefined) {
+    return {
+      why: `It must come after entry ${entry.heldBy}, which was not delivered.`,
+      next: 'It is held until that is decided.',
+      person: `fhir-outbox explain ${entry.heldBy}`,
+    }
+  }
+  if (before !== undefined) {
+    return {
+      why: `Entry ${before} of the same lane comes first.`,
+      next: 'It goes as soon as that is settled.',
+      person: `fhir-outbox explain ${before}`,
+    }
+  }
+  if (failure === undefined) {
+    return { why: 'Nothing stands in its way.', next: 'It goes with the next flush, send or run.' }
+  }
+  const credentials = exitCodeFor(failure.code) === exitCodes.credentials
+  return {
+    why: `The last try did not reach the server or was not taken. ${failure.message}`,
+    next: `It is tried again${dueWords(entry)}.`,
+    ...(credentials ? { person: 'Correct the credentials; everything that waits is kept.' } : {}),
+  }
+}
+
+function dueWords({ dueInMs }: Entry): string {
+  return dueInMs === undefined ? ' with the next flush, send or run' : ` in ${age(dueInMs)}`
+}

@@ -1,0 +1,57 @@
+import {
+  openOutbox,
+  type Entry,
+  type EntrySummary,
+  type Outbox,
+  type Transport,
+} from '@fhir-outbox/queue-core'
+import { AgentError } from '../agent-error.js'
+import type { Settings } from '../config/load.js'
+import { openStorage } from './open.js'
+
+/** Never asked: an outbox that is only looked at delivers nothing. */
+const noTransport: Transport = {
+  async *deliver() {
+    yield []
+  },
+  async *resolve() {
+    yield []
+  },
+}
+
+/** Opens the queue to look at it or to decide something, and closes it again. */
+export async function withOutbox<T>(
+  home: Pick<Settings, 'directory'>,
+  work: (outbox: Outbox) => Promise<T>,
+): Promise<T> {
+  const outbox = openOutbox({ storage: await openStorage(home), transport: noTransport })
+  try {
+    return await work(outbox)
+  } finally {
+    await outbox.close()
+  }
+}
+
+/** The entry with its content. Throws `ERR_NO_SUCH_ENTRY`. */
+export async function readEntry(outbox: Outbox, sequence: number): Promise<Entry> {
+  const entry = await outbox.read(sequence)
+  if (entry !== undefined) return entry
+  throw new AgentError('ERR_NO_SUCH_ENTRY', `There is no entry ${sequence}.`, {
+    hint: 'fhir-outbox list shows the entries; settled ones are forgotten after 30 days.',
+  })
+}
+
+/** At most so many entries of one state. */
+export async function entriesOf(
+  outbox: Outbox,
+  state: EntrySummary['state'],
+  limit: number,
+): Promise<readonly EntrySummary[]> {
+  const entries: EntrySummary[] = []
+  if (limit === 0) return entries
+  for await (const entry of outbox.list({ state })) {
+    entries.push(entry)
+    if (entries.length >= limit) break
+  }
+  return entries
+}

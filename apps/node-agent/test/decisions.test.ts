@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest'
+import { agent, tempDirectory } from './support/agent.js'
+import { startMock } from './support/mock.js'
+import { observation } from './support/samples.js'
+
+/** A queue with one delivered entry (1) and one dead letter (2), whose content holds a marker. */
+async function queueWithDeadLetter(): Promise<{
+  readonly directory: string
+  readonly server: readonly string[]
+  readonly mock: Awaited<ReturnType<typeof startMock>>['mock']
+}> {
+  const { mock, fhir } = await startMock()
+  const directory = await tempDirectory()
+  const server = ['--server', fhir, '--directory', directory]
+  await agent(['send', '-', ...server], { stdin: JSON.stringify(observation('fine')) })
+  const body = JSON.stringify({
+    resourceType: 'OperationOutcome',
+    issue: [{ severity: 'error', code: 'invariant', diagnostics: 'Code is required.' }],
+  })
+  mock.faults.add({ method: 'POST', url: '/fhir/Observation', fault: { kind: 'status', status: 422, body } })
+  await agent(['send', '-', ...server], { stdin: JSON.stringify(observation('MARKER-content')) })
+  return { directory, server, mock }
+}
+
+describe('a dead letter', () => {
+  test('is listed with what the server said, and explained with the way out', async () => {
+    const { directory } = await queueWithDeadLetter()
+    const listed = await agent(['dead-letters', '--directory', directory])
+    expect(listed.code).toBe(0)
+    expect(listed.stdout).toMatch(/^2 {2}POST \/Observation .*422/)
+    expect(listed.stdout).toContain('Code is required.')
+    const explained = await agent(['explain', '2', '--directory', directory])
+    expect(explained.stdout).toMatch(/Why: {4}The server refused it\./)
+    expect(explained.stdout).toMatch(/rejected {2}ERR_HTTP, status 422/)
+    expect(explained.stdout).toContain('dead-letters redrive 2')
+  })
+
+  test('is delivered after a redrive, and its key stays', async () => {
+    const { directory, server, mock } = await queueWithDeadLetter()
+    const decided = await agent([
+      'dead-letters',
+      'redrive',
+      '2',
+      '--reason',
+      'server mended',
+      '--actor',
+      'ada',
+      '--directory',
+      directory,
+    ])
+    expect(decided).toMatchObject({
+      code: 0,
+      stdout: '2 waits again; it goes with the next flush, send or run\n',
+    })
+    expect((await agent(['explain', '2', '--directory', directory])).stdout).toContain(
+      'redrive  by ada, server mended',
+    )
+    expect(await agent(['flush', ...server])).toMatchObject({ code: 0 })
+    expect(mock.state.resources('Observation')).toHaveLength(2)
+  })
+
+  test('can be discarded, with a reason that stays, and only once', async () => {
+    const { directory } = await queueWithDeadLetter()
+    const discard = ['dead-letters', 'discard', '2', '--directory', directory, '--reason', 'a test entry']
+    expect(await agent(discard)).toMatchObject({ code: 0, stdout: '2 discarded\n' })
+    expect(await agent(discard)).toMatchObject({ code: 2, stdout: '' })
+    expect((await agent(['show', '2', '--directory', directory])).stdout).toContain('a test entry')
+    expect(await agent(['dead-letters', '--directory', directory])).toMatchObject({ code: 0, stdout: '' })
+  })
+
+  test('is not decided about without a reason', async () => {
+    const { directory } = await queueWithDeadLetter()
+    const { code, stderr } = await agent(['dead-letters', 'discard', '2', '--directory', directory])
+    expect(code).toBe(2)
+    expect(stderr).toContain('--reason')
+  })
+})
+
+describe('show and receipts', () => {
+  test('show never prints content, unless it is asked to', async () => {
+    const { directory } = await queueWithDeadLetter()
+    const shown = await agent(['show', '2', '--directory', directory])
+    expect(shown.stdout).toMatch(/^2 {2}dead \(rejected\)\n {2}POST \/Observation to http/)
+    expect(shown.stdout).not.toContain('MARKER')
+    expect((await agent(['show', '2', '--content', '--directory', directory])).stdout).toContain(
+      'MARKER-content',
+    )
+  })
+
+  test('receipts tell where a delivered entry is', async () => {
+    const { directory, mock } = await queueWithDeadLetter()
+    const id = String(mock.state.resources('Observation')[0]?.id)
+    const { stdout } = await agent(['receipts', '--json', '--directory', directory])
+    expect(JSON.parse(stdout)).toMatchObject({
+      event: 'receipt',
+      sequence: 1,
+      status: 201,
+      id: `Observation/${id}`,
+    })
+    expect((await agent(['explain', '1', '--directory', directory])).stdout).toMatch(
+      /Why: {4}It was delivered at /,
+    )
+  })
+
+  test('an entry that is not there is exit 2 and one sentence', async () => {
+    const { directory } = await queueWithDeadLetter()
+    for (const command of ['show', 'explain']) {
+      const { code, stderr } = await agent([command, '99', '--directory', directory])
+      expect(code).toBe(2)
+      expect(stderr).toContain('There is no entry 99.')
+    }
+    expect(await agent(['show', 'x', '--directory', directory])).toMatchObject({ code: 2 })
+  })
+})
