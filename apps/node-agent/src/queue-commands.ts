@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { EntryState } from '@fhir-outbox/queue-core'
 import { decideDeadLetters, listDeadLetters } from './commands/dead-letters.js'
 import { explain } from './commands/explain.js'
+import { fsck } from './commands/fsck.js'
 import { list } from './commands/list.js'
 import { receipts } from './commands/receipts.js'
 import { show } from './commands/show.js'
@@ -39,6 +40,12 @@ export function addQueueCommands<Flags>(root: Command, tools: QueueCommandTools<
   withHome(root.command('status'))
     .description('How much waits, was delivered, or needs a decision.')
     .action((flags: Flags) => onHome(flags, status))
+
+  withHome(root.command('fsck'))
+    .description(
+      'Read every record of the queue and say what is damaged. Changes nothing; works beside a running agent.',
+    )
+    .action((flags: Flags) => onHome(flags, fsck))
 
   withHome(root.command('list'))
     .description('The entries of the queue, oldest first.')

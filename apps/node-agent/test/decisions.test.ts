@@ -1,3 +1,5 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { agent, tempDirectory } from './support/agent.js'
 import { startMock } from './support/mock.js'
@@ -112,3 +114,32 @@ describe('show and receipts', () => {
     expect(await agent(['show', 'x', '--directory', directory])).toMatchObject({ code: 2 })
   })
 })
+
+test('fsck finds a damaged record, says so with exit 4, and changes nothing', async () => {
+  const { directory } = await queueWithDeadLetter()
+  const queue = join(directory, 'queue')
+  expect(await agent(['fsck', '--directory', directory])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/No damage\.\n$/),
+  })
+  const damaged = await flipContent(queue, 'MARKER-content')
+  const { code, stdout } = await agent(['fsck', '--directory', directory])
+  expect(code).toBe(4)
+  expect(stdout).toContain('unreadable entries: 2')
+  expect(await readFile(damaged.path)).toEqual(damaged.bytes)
+})
+
+/** Changes one byte where the marker stands in a log file. */
+async function flipContent(queue: string, marker: string): Promise<{ path: string; bytes: Buffer }> {
+  for (const name of await readdir(queue)) {
+    const path = join(queue, name)
+    if (!(await stat(path)).isFile()) continue
+    const bytes = await readFile(path)
+    const at = bytes.indexOf(marker)
+    if (at === -1) continue
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+    await writeFile(path, bytes)
+    return { path, bytes }
+  }
+  throw new Error('The marker is in no file.')
+}

@@ -1,26 +1,36 @@
+import { inspectFsStorage } from '@fhir-outbox/storage-fs'
 import type { Settings } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
-import { report, type Console } from '../output/console.js'
-import { openStorage } from '../queue/open.js'
+import { describeError, report, type Console } from '../output/console.js'
+import { statsLines } from '../output/stats.js'
+import { openStorage, queueFolder } from '../queue/open.js'
 
+/** How much waits, was delivered, or needs a decision; also beside a running agent. */
 export async function status(home: Pick<Settings, 'directory'>, console: Console): Promise<ExitCode> {
-  const storage = await openStorage(home)
+  const { directory } = home
+  let storage: Awaited<ReturnType<typeof openStorage>>
   try {
-    const stats = await storage.stats()
-    const { accepted, waiting, unknown, held, delivered, dead, discarded, quarantined } = stats
+    storage = await openStorage(home)
+  } catch (error) {
+    if (describeError(error).code !== 'ERR_STORAGE_LOCKED') throw error
+    const { owner, stats } = await inspectFsStorage(queueFolder(home))
+    const by = owner === undefined ? 'another process' : `process ${owner.pid}`
     report(
       console,
       'status',
-      { directory: home.directory, durability: storage.supports.durability, ...stats },
-      [
-        `${home.directory} (accepted means safe from ${storage.supports.durability})`,
-        `${accepted} accepted`,
-        `  ${waiting} waiting${unknown > 0 ? `, ${unknown} of them with unknown outcome` : ''}${held > 0 ? `, ${held} held` : ''}`,
-        `  ${delivered} delivered`,
-        `  ${dead} dead letters`,
-        `  ${discarded} discarded`,
-        ...(quarantined > 0 ? [`  ${quarantined} quarantined: their records are damaged`] : []),
-      ].join('\n'),
+      { directory, ...(owner === undefined ? {} : { owner: owner.pid }), ...stats },
+      [`${directory} (in use by ${by}; a picture of this moment)`, ...statsLines(stats)].join('\n'),
+    )
+    return exitCodes.ok
+  }
+  try {
+    const stats = await storage.stats()
+    const { durability } = storage.supports
+    report(
+      console,
+      'status',
+      { directory, durability, ...stats },
+      [`${directory} (accepted means safe from ${durability})`, ...statsLines(stats)].join('\n'),
     )
     return exitCodes.ok
   } finally {

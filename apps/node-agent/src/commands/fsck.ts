@@ -1,0 +1,40 @@
+import { inspectFsStorage } from '@fhir-outbox/storage-fs'
+import type { Settings } from '../config/load.js'
+import { exitCodes, type ExitCode } from '../exit-codes.js'
+import { report, type Console } from '../output/console.js'
+import { statsLines } from '../output/stats.js'
+import { queueFolder } from '../queue/open.js'
+
+/** Reads every record of the queue and changes nothing. Exit 4 when one is damaged. */
+export async function fsck(home: Pick<Settings, 'directory'>, console: Console): Promise<ExitCode> {
+  const folder = queueFolder(home)
+  const { owner, stats, segments, bytes, unfinishedBytes, unreadable, nextSequence } =
+    await inspectFsStorage(folder)
+  const damaged = unreadable.length + stats.quarantined
+  report(
+    console,
+    'fsck',
+    {
+      directory: folder,
+      ...(owner === undefined ? {} : { owner: owner.pid }),
+      segments,
+      logBytes: bytes,
+      unfinishedBytes,
+      unreadable,
+      nextSequence,
+      ...stats,
+    },
+    [
+      `${folder}: ${segments} segments, ${bytes} bytes${owner === undefined ? '' : `, in use by process ${owner.pid}`}`,
+      ...(unfinishedBytes === 0
+        ? []
+        : [`${unfinishedBytes} bytes of an interrupted write, which opening cuts off`]),
+      ...(unreadable.length === 0
+        ? []
+        : [`unreadable entries: ${unreadable.join(', ')}; opening quarantines them`]),
+      ...statsLines(stats),
+      damaged === 0 ? 'No damage.' : `${damaged} entries are damaged; the rest is delivered.`,
+    ].join('\n'),
+  )
+  return damaged === 0 ? exitCodes.ok : exitCodes.storage
+}
