@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/storage-contract/index.ts'],
+  entry: ['src/index.ts', 'src/storage-contract/index.ts', 'src/simulation/index.ts'],
   format: ['esm'],
   target: 'es2022',
   platform: 'neutral',

@@ -11,6 +11,8 @@ export type QueueErrorCode =
   | 'ERR_WRONG_STATE'
   | 'ERR_NOTE_CONFLICT'
   | 'ERR_KEY_LOCKED'
+  | 'ERR_NOT_EMPTY'
+  | 'ERR_UNSUPPORTED'
   | 'ERR_OUTBOX_STOPPED'
 
 /** An error of the queue or of a storage adapter. Recognise it by `code`; messages may change. */

@@ -1,5 +1,7 @@
+export { copyStorage, type CopyOptions, type CopyResult } from './copy/copy-storage.js'
 export { QueueError, type QueueErrorCode } from './errors.js'
 export { keyIndex, type KeyIndex } from './lane-index/key-index.js'
+export { keyTable, type KeyTable } from './lane-index/key-table.js'
 export { laneIndex } from './lane-index/lane-index.js'
 export type {
   Correction,
@@ -15,6 +17,7 @@ export { memoryStorage, type MemoryStorageOptions, type QueueLimits } from './me
 export { outboxDefaults, type BackoffBounds, type OutboxDefaults, type TryBounds } from './outbox/defaults.js'
 export { defaultEnvironment, type OutboxEnvironment } from './outbox/environment.js'
 export type { OutboxEvent } from './outbox/events.js'
+export type { PerishableEntry } from './outbox/expiry.js'
 export type { GateStatus } from './outbox/gates.js'
 export {
   parseNote,
@@ -38,10 +41,15 @@ export type {
   StopOptions,
   WaitOptions,
 } from './outbox/types.js'
+export type { RecordCipher } from './sealed/record-cipher.js'
+export { sealStorage, type SealStorageOptions } from './sealed/seal-storage.js'
+export type { WipeRecord } from './outbox/wipe.js'
 export { isLease } from './storage-port.js'
 export type * from './storage-port.js'
 export type * from './transport-port.js'
 export {
+  adapterLimits,
+  checkDecision,
   checkDrafts,
   checkLeaseRequest,
   checkMarks,

@@ -7,13 +7,14 @@ import type {
   Entry,
   EntryDraft,
   EntrySummary,
+  KeptNote,
   Lease,
   LeasedEntry,
   QueueStorage,
   StorageSupport,
   StoredNote,
 } from './storage-port.js'
-import { checkDrafts, checkLeaseRequest, checkMarks, checkNote } from './validate.js'
+import { checkDecision, checkDrafts, checkLeaseRequest, checkMarks, checkNote } from './validate.js'
 
 /** When a storage refuses more. */
 export interface QueueLimits {
@@ -44,7 +45,7 @@ export interface MemoryData {
   readonly now: () => number
   readonly limits: Required<QueueLimits>
   readonly retention: Retention
-  readonly index: LaneIndex
+  index: LaneIndex
   readonly keys: KeyIndex
   readonly records: Map<number, Stored>
   readonly notes: Map<string, StoredNote>
@@ -53,8 +54,13 @@ export interface MemoryData {
 
 const day = 24 * 60 * 60 * 1000
 
+/** Lease ids are unique for ever. */
+function freshOwner(): string {
+  return crypto.getRandomValues(new Uint32Array(2)).join('-')
+}
+
 export function memoryData(options: MemoryStorageOptions = {}): MemoryData {
-  const owner = crypto.getRandomValues(new Uint32Array(2)).join('-')
+  const records = new Map<number, Stored>()
   return {
     now: options.now ?? (() => performance.now()),
     limits: {
@@ -65,9 +71,9 @@ export function memoryData(options: MemoryStorageOptions = {}): MemoryData {
       maxAgeMs: options.receipts?.maxAgeMs ?? 30 * day,
       maxCount: options.receipts?.maxCount ?? 100_000,
     },
-    index: laneIndex({ owner }),
-    keys: keyIndex(),
-    records: new Map(),
+    index: laneIndex({ owner: freshOwner() }),
+    keys: keyIndex((sequence) => records.get(sequence)?.key),
+    records,
     notes: new Map(),
     listeners: new Set(),
   }
@@ -150,10 +156,11 @@ function forgetOld(data: MemoryData): void {
 }
 
 function summary(entry: IndexedEntry, record: Stored): EntrySummary {
-  const { location: _location, troubledForMs: _troubled, mark: _mark, ...rest } = entry
+  const { location: _location, troubledForMs: _troubled, mark, ...rest } = entry
   const note = record.note?.slice()
   return {
     ...rest,
+    ...(entry.state === 'unknown' && mark !== undefined ? { mark } : {}),
     key: record.key,
     header: record.header.slice(),
     ...(note === undefined ? {} : { note }),
@@ -191,9 +198,21 @@ function putNote(data: MemoryData, name: string, bytes: Uint8Array, expectedVers
   return version + 1
 }
 
+function wipe(data: MemoryData, keep: readonly KeptNote[]): void {
+  for (const { bytes } of keep) checkNote(bytes)
+  const { accepted, delivered } = data.index.stats(data.now())
+  const index = laneIndex({ owner: freshOwner(), lastSequence: data.index.lastSequence })
+  index.restoreForgotten({ delivered, discarded: accepted - delivered })
+  data.index = index
+  for (const [sequence, { key }] of data.records) data.keys.remove(key, sequence)
+  data.records.clear()
+  data.notes.clear()
+  for (const { name, bytes } of keep) data.notes.set(name, { bytes: bytes.slice(), version: 1 })
+}
+
 /** One handle on memory data; several handles behave like several processes on one store. */
 export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueStorage {
-  const { index, records } = data
+  const { records } = data
   const own = new Set<() => void>()
   let closed = false
 
@@ -218,7 +237,7 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
     async lease(request) {
       open()
       checkLeaseRequest(request)
-      const taken = index.lease(request, data.now())
+      const taken = data.index.lease(request, data.now())
       if (!('sequences' in taken)) return taken
       const { sequences, ...lease } = taken
       const entries = sequences.map((sequence) => leasedEntry(data, sequence))
@@ -227,16 +246,16 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
     async mark(lease, notes) {
       open()
       checkMarks(notes)
-      index.mark(lease.id, notes, data.now())
+      data.index.mark(lease.id, notes, data.now())
     },
     async renew(lease, ttlMs) {
       open()
-      index.renew(lease.id, ttlMs, data.now())
+      data.index.renew(lease.id, ttlMs, data.now())
     },
     async settle(lease, settlements) {
       open()
       for (const settlement of settlements) checkNote(settlement.note)
-      index.settle(lease.id, settlements, data.now())
+      data.index.settle(lease.id, settlements, data.now())
       for (const { sequence, note, outcome } of settlements) {
         const record = records.get(sequence)
         if (record === undefined) continue
@@ -247,7 +266,7 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
     },
     async read(sequence) {
       open()
-      const entry = index.entry(sequence, data.now())
+      const entry = data.index.entry(sequence, data.now())
       const record = records.get(sequence)
       if (entry === undefined || record === undefined) return undefined
       const payload = record.payload?.slice()
@@ -256,19 +275,18 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
     async list(query) {
       open()
       const now = data.now()
-      return index.list(query, now).flatMap((sequence) => {
-        const entry = index.entry(sequence, now)
+      return data.index.list(query, now).flatMap((sequence) => {
+        const entry = data.index.entry(sequence, now)
         const record = records.get(sequence)
         return entry === undefined || record === undefined ? [] : [summary(entry, record)]
       })
     },
     async decide(sequence, decision) {
       open()
-      checkNote(decision.note)
+      checkDecision(decision)
       const { payload, header } = decision.kind === 'redrive' ? decision : {}
       const record = records.get(sequence)
-      checkCorrection(record, payload, header)
-      index.decide(
+      data.index.decide(
         sequence,
         decision.kind,
         data.now(),
@@ -292,6 +310,10 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
         open()
         return putNote(data, name, bytes, expectedVersion)
       },
+      async names() {
+        open()
+        return [...data.notes.keys()]
+      },
     },
     watch(listener) {
       open()
@@ -306,12 +328,17 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
     },
     async hurry() {
       open()
-      index.hurry(data.now())
+      data.index.hurry(data.now())
+      notify()
+    },
+    async wipe(keep) {
+      open()
+      wipe(data, keep)
       notify()
     },
     async stats() {
       open()
-      return index.stats(data.now())
+      return data.index.stats(data.now())
     },
     async sync() {
       open()
@@ -322,18 +349,4 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
       own.clear()
     },
   }
-}
-
-/** A corrected entry must be as valid as a new one. */
-function checkCorrection(
-  record: Stored | undefined,
-  payload: Uint8Array | undefined,
-  header: Uint8Array | undefined,
-): void {
-  if (record === undefined || (payload === undefined && header === undefined)) return
-  const empty = new Uint8Array(0)
-  checkDrafts(
-    [{ lane: '', gate: '', key: record.key, header: header ?? empty, payload: payload ?? empty }],
-    0,
-  )
 }

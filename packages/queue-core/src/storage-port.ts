@@ -84,6 +84,8 @@ export interface EntrySummary {
   readonly dueInMs?: number
   /** Opaque bytes of the last settlement: a failure, a receipt or a decision. */
   readonly note?: Uint8Array
+  /** The last mark, when `state` is `unknown`. An adapter may leave it out. */
+  readonly mark?: AttemptNote
 }
 
 /** A stored entry. The payload is absent once the entry is delivered or discarded. */
@@ -123,6 +125,8 @@ export interface Lease {
   readonly entries: readonly LeasedEntry[]
   /** SHA-256 of the lane's last receipt, for the receipt chain; absent before the first. */
   readonly lastReceiptHash?: Uint8Array
+  /** As in `NothingReady`. */
+  readonly setAside?: readonly number[]
 }
 
 /** What `lease` is asked for. */
@@ -141,6 +145,11 @@ export interface LeaseRequest {
 /** No lane is ready. `nextDueInMs` tells when the next one will be, leases that may expire included. */
 export interface NothingReady {
   readonly nextDueInMs?: number
+  /**
+   * Entries that could not be read back and were taken out of their lanes by this call (quarantined or parked),
+   * so that whoever waits for them can be told.
+   */
+  readonly setAside?: readonly number[]
 }
 
 /** Durable note "this entry is about to be sent in this request", written before the bytes leave. */
@@ -240,6 +249,14 @@ export interface NoteStore {
    * version. Rejects with `ERR_NOTE_CONFLICT` otherwise. At most 256 KiB.
    */
   put(name: string, bytes: Uint8Array, expectedVersion: number): Promise<number>
+  /** The names of all notes, in any order. Without it, whoever copies a store must know them. */
+  names?(): Promise<readonly string[]>
+}
+
+/** A note that a wipe leaves. */
+export interface KeptNote {
+  readonly name: string
+  readonly bytes: Uint8Array
 }
 
 /** The port. Every method rejects with `ERR_STORAGE_CLOSED` after `close`. */
@@ -279,6 +296,12 @@ export interface QueueStorage {
    * settlements count again. An adapter without it makes its callers wait for the delays.
    */
   hurry?(): Promise<void>
+  /**
+   * Erases every entry, receipt and note in one commit and leaves these notes, with version 1. Leases are lost,
+   * sequences go on. In the audit, delivered entries stay delivered and all others count as discarded. Durable,
+   * and the bytes are gone, before it resolves. An adapter without it cannot be wiped.
+   */
+  wipe?(keep: readonly KeptNote[]): Promise<void>
   /** Costs the same however much is waiting. */
   stats(): Promise<QueueStats>
   /** Resolves when everything settled so far is as durable as `supports` says. */

@@ -1,6 +1,6 @@
 import { QueueError } from './errors.js'
 import { encodeText } from './internal/bytes.js'
-import type { AttemptNote, EntryDraft, LeaseRequest } from './storage-port.js'
+import type { AttemptNote, Decision, EntryDraft, LeaseRequest } from './storage-port.js'
 
 /** See `storageLimits`. Lengths of text are in UTF-8 bytes. */
 export interface StorageLimits {
@@ -17,7 +17,7 @@ export interface StorageLimits {
   readonly noteBytes: number
 }
 
-/** The hard limits of every storage: what lies within them must be accepted, what lies beyond refused. */
+/** What an entry and its notes may hold: every storage accepts it. */
 export const storageLimits: StorageLimits = {
   laneBytes: 1024,
   gateBytes: 1024,
@@ -28,6 +28,17 @@ export const storageLimits: StorageLimits = {
   markGroupCharacters: 64,
   markInfoBytes: 1024,
   noteBytes: 256 * 1024,
+}
+
+/**
+ * Where an adapter refuses. `sealStorage` puts sealed lane, gate and key into the header and every sealed text
+ * is longer than the plain one, so an adapter takes a little more than callers may hand in.
+ */
+export const adapterLimits: StorageLimits = {
+  ...storageLimits,
+  headerBytes: 2 * storageLimits.headerBytes,
+  markInfoBytes: 2 * storageLimits.markInfoBytes,
+  noteBytes: storageLimits.noteBytes + 4096,
 }
 
 const loneSurrogate = /\p{Surrogate}/u
@@ -49,20 +60,23 @@ function checkBytes(value: unknown, name: string, maxBytes: number): void {
 
 /**
  * Checks what a caller hands to `append`, so that every storage refuses the same things. `lastSequence` is
- * the highest sequence given so far: `after` can only name entries that exist already.
- * Throws `ERR_INVALID_ENTRY`.
+ * the highest sequence given so far: `after` can only name entries that exist already. Adapters leave `limits`
+ * alone. Throws `ERR_INVALID_ENTRY`.
  */
-export function checkDrafts(drafts: readonly EntryDraft[], lastSequence: number): void {
+export function checkDrafts(
+  drafts: readonly EntryDraft[],
+  lastSequence: number,
+  limits: StorageLimits = adapterLimits,
+): void {
   for (const draft of drafts) {
-    checkText(draft.lane, 'lane', storageLimits.laneBytes)
-    checkText(draft.gate, 'gate', storageLimits.gateBytes)
-    checkText(draft.key, 'key', storageLimits.keyBytes)
+    checkText(draft.lane, 'lane', limits.laneBytes)
+    checkText(draft.gate, 'gate', limits.gateBytes)
+    checkText(draft.key, 'key', limits.keyBytes)
     if (draft.key === '') throw invalid('key is empty')
-    checkBytes(draft.header, 'header', storageLimits.headerBytes)
-    checkBytes(draft.payload, 'payload', storageLimits.payloadBytes)
+    checkBytes(draft.header, 'header', limits.headerBytes)
+    checkBytes(draft.payload, 'payload', limits.payloadBytes)
     const after = draft.after ?? []
-    if (after.length > storageLimits.after)
-      throw invalid(`after names more than ${storageLimits.after} entries`)
+    if (after.length > limits.after) throw invalid(`after names more than ${limits.after} entries`)
     for (const sequence of after) {
       if (!Number.isSafeInteger(sequence) || sequence < 1 || sequence > lastSequence) {
         throw invalid('after names an entry that does not exist yet')
@@ -79,14 +93,22 @@ export function checkLeaseRequest(request: LeaseRequest): void {
 }
 
 /** Checks the notes of a mark. Throws `ERR_INVALID_ENTRY`. */
-export function checkMarks(notes: readonly AttemptNote[]): void {
+export function checkMarks(notes: readonly AttemptNote[], limits: StorageLimits = adapterLimits): void {
   for (const note of notes) {
-    if (note.group.length > storageLimits.markGroupCharacters) throw invalid('the mark group is too long')
-    if (note.info !== undefined) checkBytes(note.info, 'mark info', storageLimits.markInfoBytes)
+    if (note.group.length > limits.markGroupCharacters) throw invalid('the mark group is too long')
+    if (note.info !== undefined) checkBytes(note.info, 'mark info', limits.markInfoBytes)
   }
 }
 
 /** Checks an opaque note: of a settlement, of a decision, or in the note store. Throws `ERR_INVALID_ENTRY`. */
-export function checkNote(bytes: Uint8Array | undefined): void {
-  if (bytes !== undefined) checkBytes(bytes, 'note', storageLimits.noteBytes)
+export function checkNote(bytes: Uint8Array | undefined, limits: StorageLimits = adapterLimits): void {
+  if (bytes !== undefined) checkBytes(bytes, 'note', limits.noteBytes)
+}
+
+/** Checks a decision: a corrected entry must be as valid as a new one. Throws `ERR_INVALID_ENTRY`. */
+export function checkDecision(decision: Decision, limits: StorageLimits = adapterLimits): void {
+  checkNote(decision.note, limits)
+  if (decision.kind !== 'redrive') return
+  if (decision.payload !== undefined) checkBytes(decision.payload, 'payload', limits.payloadBytes)
+  if (decision.header !== undefined) checkBytes(decision.header, 'header', limits.headerBytes)
 }

@@ -21,6 +21,7 @@ interface Item {
   lease: NaiveLease | undefined
   group: string | undefined
   markOpen: boolean
+  redriven: boolean
 }
 
 export interface NaiveLease {
@@ -42,7 +43,20 @@ export interface NaiveQueue {
   stats(): QueueStats
 }
 
-export function naiveQueue(): NaiveQueue {
+/** Rules that can be left out, to see that whoever compares with this queue notices. */
+export type NaiveRule =
+  | 'due inside a run'
+  | 'held inside a run'
+  | 'gate inside a run'
+  | 'state inside a run'
+  | 'group inside a run'
+  | 'bytes of a run'
+  | 'turns'
+  | 'fence'
+  | 'order of redriven'
+
+export function naiveQueue(without?: NaiveRule): NaiveQueue {
+  const rule = (name: NaiveRule): boolean => without !== name
   const items: Item[] = []
   const lastLeased = new Map<string, number>()
   let tick = 0
@@ -67,20 +81,21 @@ export function naiveQueue(): NaiveQueue {
 
   function runOf(lane: string, limit: number, maxBytes: number): Item[] {
     const all = items.filter((item) => item.lane === lane && pending(item))
+    if (!rule('order of redriven')) all.sort((a, b) => Number(a.redriven) - Number(b.redriven))
     const [head] = all
     if (head === undefined || items.some((item) => item.lane === lane && item.lease !== undefined)) return []
     const run: Item[] = []
     let bytes = 0
     for (const item of all) {
-      if (item.dueAt > queue.now || waitsFor(item).length > 0 || run.length === limit) break
-      if (item.gate !== head.gate || item.state !== head.state) break
-      if (run.length > 0 && bytes + item.bytes > maxBytes) break
-      if (
-        run.length > 0 &&
-        item.state === 'unknown' &&
-        (item.group === undefined || item.group !== head.group)
-      )
-        break
+      const inside = run.length > 0
+      if (run.length === limit) break
+      if (item.dueAt > queue.now && (!inside || rule('due inside a run'))) break
+      if (waitsFor(item).length > 0 && (!inside || rule('held inside a run'))) break
+      if (item.gate !== head.gate && rule('gate inside a run')) break
+      if (item.state !== head.state && rule('state inside a run')) break
+      if (inside && bytes + item.bytes > maxBytes && rule('bytes of a run')) break
+      const stranger = item.group === undefined || item.group !== head.group
+      if (inside && item.state === 'unknown' && stranger && rule('group inside a run')) break
       run.push(item)
       bytes += item.bytes
     }
@@ -114,6 +129,7 @@ export function naiveQueue(): NaiveQueue {
         lease: undefined,
         group: undefined,
         markOpen: false,
+        redriven: false,
       })
       return sequence
     },
@@ -122,7 +138,10 @@ export function naiveQueue(): NaiveQueue {
       const runs = [...new Set(items.map(({ lane }) => lane))]
         .map((lane) => ({ lane, run: runOf(lane, limit, maxBytes), turn: lastLeased.get(lane) ?? 0 }))
         .filter(({ run }) => run[0] !== undefined && !closed.includes(run[0].gate))
-        .sort((a, b) => a.turn - b.turn || (a.run[0]?.sequence ?? 0) - (b.run[0]?.sequence ?? 0))
+        .sort(
+          (a, b) =>
+            (rule('turns') ? a.turn - b.turn : 0) || (a.run[0]?.sequence ?? 0) - (b.run[0]?.sequence ?? 0),
+        )
       const [first] = runs
       if (first === undefined) return undefined
       lastLeased.set(first.lane, ++tick)
@@ -142,13 +161,15 @@ export function naiveQueue(): NaiveQueue {
     },
     settle(lease, settlements) {
       expire()
-      if (!live(lease) || settlements.some(({ sequence }) => find(sequence)?.lease !== lease)) return false
+      const lost = !live(lease) || settlements.some(({ sequence }) => find(sequence)?.lease !== lease)
+      if (lost && rule('fence')) return false
       for (const settlement of settlements) {
         const item = find(settlement.sequence)
         if (item === undefined) continue
         item.lease = undefined
         item.markOpen = false
-        if (settlement.outcome === 'delivered') item.state = 'delivered'
+        // What was marked matters no more once nothing is left to be sent.
+        if (settlement.outcome === 'delivered') Object.assign(item, { state: 'delivered', group: undefined })
         else if (settlement.outcome === 'waiting' || settlement.outcome === 'unknown') {
           item.state = settlement.outcome
           item.dueAt = queue.now + settlement.delayMs
@@ -169,8 +190,13 @@ export function naiveQueue(): NaiveQueue {
       if (item === undefined || !allowed) return false
       item.deadReason = undefined
       if (kind === 'redrive')
-        Object.assign(item, { state: 'waiting', attempts: 0, dueAt: 0, group: undefined })
-      else item.state = kind === 'assume-delivered' ? 'delivered' : 'discarded'
+        Object.assign(item, { state: 'waiting', attempts: 0, dueAt: 0, group: undefined, redriven: true })
+      else {
+        Object.assign(item, {
+          state: kind === 'assume-delivered' ? 'delivered' : 'discarded',
+          group: undefined,
+        })
+      }
       return true
     },
     hurry() {

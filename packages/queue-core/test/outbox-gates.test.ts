@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Outcome } from '@fhir-outbox/queue-core'
-import { deliverAll, gateFails, quiet, refused, until, world } from './world.js'
+import { memoryStorage, type Outcome, type QueueStorage } from '@fhir-outbox/queue-core'
+import { deliverAll, fakeTime, gateFails, quiet, refused, until, world } from './world.js'
 
 const unauthorised = { code: 'ERR_LOGIN_REQUIRED', message: 'sign in' }
 
@@ -199,6 +199,37 @@ describe('openOutbox: gates', () => {
     w.answer = deliverAll
     expect(await w.outbox.flush()).toMatchObject({ delivered: 1 })
     expect(w.calls.map(({ kind }) => kind)).toEqual(['deliver', 'resolve'])
+    await w.outbox.close()
+  })
+
+  it('a closed gate is tried again when its only entry comes back from a lease that was lost', async () => {
+    const time = fakeTime()
+    const below = memoryStorage({ now: time.now })
+    let fail = false
+    const storage: QueueStorage = {
+      ...below,
+      async settle(lease, settlements) {
+        if (!fail) return await below.settle(lease, settlements)
+        fail = false
+        throw Object.assign(new Error('no space'), { code: 'ERR_STORAGE_FAILED' })
+      },
+    }
+    let away = true
+    const w = world({
+      time,
+      storage,
+      answer: (entries, context, kind) =>
+        away && kind === 'deliver' ? gateFails(entries) : deliverAll(entries, context),
+    })
+    await w.add()
+    w.outbox.start()
+    await time.advance(0)
+    away = false
+    fail = true
+    // The trial is delivered, but that cannot be stored: the lease runs out, and nobody appends or settles.
+    await time.advance(600_000)
+    expect(await w.outbox.stats()).toMatchObject({ delivered: 1, waiting: 0 })
+    expect(w.calls.map(({ kind }) => kind)).toEqual(['deliver', 'deliver', 'resolve'])
     await w.outbox.close()
   })
 })

@@ -7,6 +7,7 @@ import {
   type Outbox,
   type OutboxDefaults,
   type OutboxEvent,
+  type OutboxOptions,
   type Outcome,
   type QueueStorage,
 } from '@fhir-outbox/queue-core'
@@ -127,6 +128,7 @@ export function world(
   options: {
     answer?: Answer
     defaults?: Partial<OutboxDefaults>
+    ttlMs?: OutboxOptions['ttlMs']
     random?: number
     time?: FakeTime
     storage?: QueueStorage
@@ -146,6 +148,7 @@ export function world(
     storage,
     transport: { deliver: ask('deliver'), resolve: ask('resolve') },
     defaults: { lanes: 4, ...options.defaults },
+    ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
     environment: {
       now: time.now,
       wallClock: () => 1_700_000_000_000 + time.now(),

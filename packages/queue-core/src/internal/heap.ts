@@ -1,11 +1,13 @@
-/** Something that can sit in one heap at a time and knows where it sits. */
-export interface HeapItem {
-  /** Position in its heap, -1 while it is in none. Owned by the heap. */
-  heapAt: number
+/** How a heap orders its items and where it notes their positions: an item sits in one heap at a time. */
+export interface HeapRules<Item> {
+  before(a: Item, b: Item): boolean
+  /** Where the item sits; whatever `moved` was told last. */
+  at(item: Item): number
+  moved(item: Item, at: number): void
 }
 
 /** A binary heap with removal from the middle, because a lane may stop being ready at any moment. */
-export interface Heap<Item extends HeapItem> {
+export interface Heap<Item> {
   readonly size: number
   push(item: Item): void
   peek(): Item | undefined
@@ -14,12 +16,13 @@ export interface Heap<Item extends HeapItem> {
   items(): readonly Item[]
 }
 
-export function createHeap<Item extends HeapItem>(before: (a: Item, b: Item) => boolean): Heap<Item> {
+export function createHeap<Item>(rules: HeapRules<Item>): Heap<Item> {
+  const { before } = rules
   const items: Item[] = []
 
   function put(item: Item, at: number): void {
     items[at] = item
-    item.heapAt = at
+    rules.moved(item, at)
   }
 
   function rise(item: Item, from: number): void {
@@ -61,9 +64,8 @@ export function createHeap<Item extends HeapItem>(before: (a: Item, b: Item) => 
       return items[0]
     },
     remove(item) {
-      const at = item.heapAt
+      const at = rules.at(item)
       const last = items.pop()
-      item.heapAt = -1
       if (last === undefined || last === item) return
       const parent = items[(at - 1) >> 1]
       if (at > 0 && parent !== undefined && before(last, parent)) rise(last, at)

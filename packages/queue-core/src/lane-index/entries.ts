@@ -1,37 +1,32 @@
 import type { Settlement } from '../storage-port.js'
+import { link, place, unlink } from './lanes.js'
+import { NONE } from './rows.js'
+import { detailsOf, type Details, type IndexState } from './state.js'
 import {
   DELIVERED,
   DISCARDED,
   EXPIRED,
   isDead,
   isPending,
-  NONE,
   PARKED,
   QUARANTINED,
   REJECTED,
-  slotOf,
+  stops,
   UNKNOWN,
   WAITING,
-} from './columns.js'
-import { laneOf, link, place, unlink } from './lanes.js'
-import { detailsOf, type Details, type IndexState } from './state.js'
+} from './states.js'
 
 const deadCodes = { rejected: REJECTED, parked: PARKED, expired: EXPIRED } as const
 
-/** Entries in these states stop whatever is `after` them. */
-export function stops(code: number): boolean {
-  return isDead(code) || code === DISCARDED || code === QUARANTINED
-}
-
-function count(state: IndexState, slot: number, sign: 1 | -1): void {
-  const { columns, totals } = state
-  const code = columns.state[slot] ?? 0
-  const bytes = (columns.payloadBytes[slot] ?? 0) * sign
+function count(state: IndexState, row: number, sign: 1 | -1): void {
+  const { rows, totals } = state
+  const code = rows.state(row)
+  const bytes = rows.payloadBytes(row) * sign
   if (isPending(code)) {
     totals.waiting += sign
     totals.bytes += bytes
     if (code === UNKNOWN) totals.unknown += sign
-    if ((state.details.get(columns.sequence[slot] ?? 0)?.stopped ?? 0) > 0) totals.held += sign
+    if ((state.details.get(rows.sequence(row))?.stopped ?? 0) > 0) totals.held += sign
   } else if (isDead(code)) {
     totals.dead += sign
     totals.bytes += bytes
@@ -41,33 +36,46 @@ function count(state: IndexState, slot: number, sign: 1 | -1): void {
 }
 
 /** Counts an entry that was just added. */
-export function countIn(state: IndexState, slot: number): void {
+export function countIn(state: IndexState, row: number): void {
   state.totals.accepted++
-  count(state, slot, 1)
+  count(state, row, 1)
 }
 
 /** Moves an entry to another state: its place in the lane, whoever is after it, and the audit follow. */
 export function become(
   state: IndexState,
-  slot: number,
+  row: number,
   code: number,
   now: number,
   payloadBytes?: number,
 ): void {
-  const { columns } = state
-  const old = columns.state[slot] ?? 0
-  const sequence = columns.sequence[slot] ?? 0
-  const lane = laneOf(state, slot)
-  count(state, slot, -1)
-  if (isPending(old) && !isPending(code)) unlink(state, lane, slot)
-  columns.state[slot] = code
-  if (payloadBytes !== undefined) columns.payloadBytes[slot] = payloadBytes
-  if (!isPending(old) && isPending(code)) link(state, lane, slot)
-  count(state, slot, 1)
+  const { rows } = state
+  const old = rows.state(row)
+  const sequence = rows.sequence(row)
+  const lane = rows.lane(row)
+  count(state, row, -1)
+  rows.setState(row, code)
+  if (payloadBytes !== undefined) rows.setPayloadBytes(row, payloadBytes)
+  if (isPending(old) && !isPending(code)) unlink(state, lane, row)
+  else if (!isPending(old) && isPending(code)) link(state, lane, row)
+  count(state, row, 1)
   if (code === DELIVERED) release(state, sequence, stops(old), now)
   else if (stops(old) !== stops(code)) restrain(state, sequence, stops(code) ? 1 : -1)
-  if (code === DELIVERED || code === DISCARDED) state.settled.push({ sequence, at: now })
+  if (code === DELIVERED || code === DISCARDED) {
+    state.settled.push(sequence, now)
+    slim(state, sequence)
+  }
   place(state, lane, now)
+}
+
+/** Of a settled entry only what `read` shows is kept: its attempts and what it was after. */
+function slim(state: IndexState, sequence: number): void {
+  const details = state.details.get(sequence)
+  if (details === undefined) return
+  details.mark = undefined
+  details.blockers = []
+  details.stopped = 0
+  if (details.attempts === 0 && details.after.length === 0) state.details.delete(sequence)
 }
 
 /** The entry is delivered: nobody waits for it any more. */
@@ -80,10 +88,10 @@ function release(state: IndexState, sequence: number, wasStopped: boolean, now: 
     const details = state.details.get(dependant)
     if (details === undefined) continue
     details.blockers = details.blockers.filter((blocker) => blocker !== sequence)
-    const slot = slotFor(state, dependant)
-    if (slot === undefined) continue
-    const lane = laneOf(state, slot)
-    if (lane.head === slot) place(state, lane, now)
+    const row = rowFor(state, dependant)
+    if (row === undefined) continue
+    const lane = state.rows.lane(row)
+    if (state.lanes.head(lane) === row) place(state, lane, now)
   }
 }
 
@@ -91,18 +99,18 @@ function release(state: IndexState, sequence: number, wasStopped: boolean, now: 
 function restrain(state: IndexState, sequence: number, change: 1 | -1): void {
   for (const dependant of state.dependants.get(sequence) ?? []) {
     const details = state.details.get(dependant)
-    const slot = slotFor(state, dependant)
-    if (details === undefined || slot === undefined) continue
+    const row = rowFor(state, dependant)
+    if (details === undefined || row === undefined) continue
     const wasHeld = details.stopped > 0
     details.stopped += change
     const isHeld = details.stopped > 0
-    if (wasHeld !== isHeld && isPending(state.columns.state[slot] ?? 0)) state.totals.held += isHeld ? 1 : -1
+    if (wasHeld !== isHeld && isPending(state.rows.state(row))) state.totals.held += isHeld ? 1 : -1
   }
 }
 
-export function slotFor(state: IndexState, sequence: number): number | undefined {
-  const slot = slotOf(state.columns, sequence)
-  return slot === NONE ? undefined : slot
+export function rowFor(state: IndexState, sequence: number): number | undefined {
+  const row = state.rows.find(sequence)
+  return row === NONE ? undefined : row
 }
 
 /** Records what an entry must wait for. Called before the entry is linked or counted. */
@@ -111,10 +119,10 @@ export function setAfter(state: IndexState, sequence: number, after: readonly nu
   const details = detailsOf(state, sequence)
   details.after = [...after]
   for (const blocker of new Set(after)) {
-    const slot = slotFor(state, blocker)
+    const row = rowFor(state, blocker)
     // An entry that was forgotten was settled long ago, and not held against anybody: see `retire`.
-    if (slot === undefined) continue
-    const code = state.columns.state[slot] ?? 0
+    if (row === undefined) continue
+    const code = state.rows.state(row)
     if (code === DELIVERED) continue
     details.blockers.push(blocker)
     if (stops(code)) details.stopped++
@@ -128,46 +136,52 @@ export function setAfter(state: IndexState, sequence: number, after: readonly nu
 export function heldBy(state: IndexState, details: Details | undefined): number | undefined {
   if (details === undefined || details.stopped === 0) return undefined
   return details.blockers.find((blocker) => {
-    const slot = slotFor(state, blocker)
-    return slot !== undefined && stops(state.columns.state[slot] ?? 0)
+    const row = rowFor(state, blocker)
+    return row !== undefined && stops(state.rows.state(row))
   })
 }
 
 /** A request about this entry may have been applied: time runs from the moment it left. */
-export function becomeUnknown(state: IndexState, slot: number, now: number): void {
-  const details = detailsOf(state, state.columns.sequence[slot] ?? 0)
+export function becomeUnknown(state: IndexState, row: number, now: number): void {
+  const details = detailsOf(state, state.rows.sequence(row))
   details.troubledSince ??= details.markOpen ? details.markedAt : now
   details.markOpen = false
-  become(state, slot, UNKNOWN, now)
+  become(state, row, UNKNOWN, now)
 }
 
-export function applySettlement(state: IndexState, slot: number, settlement: Settlement, now: number): void {
+export function applySettlement(state: IndexState, row: number, settlement: Settlement, now: number): void {
   const { sequence } = settlement
+  const known = state.details.get(sequence)
   if (settlement.outcome === 'delivered') {
-    const details = state.details.get(sequence)
-    if (details !== undefined) details.markOpen = false
+    if (known !== undefined) known.markOpen = false
     const { receiptHash } = settlement
-    if (receiptHash !== undefined) laneOf(state, slot).lastReceiptHash = receiptHash.slice()
-    become(state, slot, DELIVERED, now)
+    if (receiptHash !== undefined) state.lanes.setReceiptHash(state.rows.lane(row), receiptHash)
+    become(state, row, DELIVERED, now)
+    return
+  }
+  if (settlement.outcome !== 'waiting' && settlement.outcome !== 'unknown') {
+    if (known !== undefined) known.markOpen = false
+    become(state, row, deadCodes[settlement.outcome], now)
+    return
+  }
+  const { spent, delayMs, outcome } = settlement
+  // Untouched, and nothing to say about it: most of what is given back is of this kind.
+  if (known === undefined && !spent && delayMs === 0 && outcome === 'waiting') {
+    become(state, row, WAITING, now)
     return
   }
   const details = detailsOf(state, sequence)
-  if (settlement.outcome !== 'waiting' && settlement.outcome !== 'unknown') {
-    details.markOpen = false
-    become(state, slot, deadCodes[settlement.outcome], now)
-    return
-  }
-  if (settlement.spent) {
+  if (spent) {
     details.attempts++
     details.troubledSince ??= details.markOpen ? details.markedAt : now
   }
-  details.dueAt = now + settlement.delayMs
+  details.dueAt = now + delayMs
   details.dueEpoch = state.epoch
-  if (settlement.outcome === 'unknown') {
-    becomeUnknown(state, slot, now)
+  if (outcome === 'unknown') {
+    becomeUnknown(state, row, now)
     return
   }
   details.markOpen = false
   details.mark = undefined
-  become(state, slot, WAITING, now)
+  become(state, row, WAITING, now)
 }

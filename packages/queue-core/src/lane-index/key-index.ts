@@ -1,3 +1,5 @@
+import { keyTable } from './key-table.js'
+
 /** Which entry is known under a key; two entries share one only when the second was appended without `once`. */
 export interface KeyIndex {
   /** The lowest known sequence with this key. */
@@ -6,27 +8,24 @@ export interface KeyIndex {
   remove(key: string, sequence: number): void
 }
 
-/** The in-memory answer to `once`, for storages that keep their index in memory. */
-export function keyIndex(): KeyIndex {
-  const byKey = new Map<string, number | number[]>()
+/**
+ * The in-memory answer to `once`, for storages that keep their index in memory. With `keyOf`, which tells the
+ * key of an entry that was added, it keeps hashes only; an adapter whose keys are on disk, so that asking for
+ * one takes time, uses `keyTable` and compares for itself. Without `keyOf` it keeps the keys, too.
+ */
+export function keyIndex(keyOf?: (sequence: number) => string | undefined): KeyIndex {
+  const table = keyTable()
+  const kept = keyOf === undefined ? new Map<number, string>() : undefined
+  const known = keyOf ?? ((sequence: number) => kept?.get(sequence))
   return {
-    find(key) {
-      const known = byKey.get(key)
-      return typeof known === 'object' ? known[0] : known
-    },
+    find: (key) => table.find(key, (sequence) => known(sequence) === key),
     add(key, sequence) {
-      const known = byKey.get(key)
-      if (known === undefined) byKey.set(key, sequence)
-      else if (typeof known === 'object') known.push(sequence)
-      else byKey.set(key, [known, sequence])
+      table.add(key, sequence)
+      kept?.set(sequence, key)
     },
     remove(key, sequence) {
-      const known = byKey.get(key)
-      if (known === sequence) byKey.delete(key)
-      if (typeof known !== 'object') return
-      const others = known.filter((other) => other !== sequence)
-      if (others.length === 0) byKey.delete(key)
-      else byKey.set(key, others)
+      table.remove(key, sequence)
+      kept?.delete(sequence)
     },
   }
 }

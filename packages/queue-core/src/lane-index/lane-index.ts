@@ -1,21 +1,7 @@
 import { QueueError } from '../errors.js'
-import type { Decision } from '../storage-port.js'
-import {
-  deadReasonOf,
-  DELIVERED,
-  DISCARDED,
-  isDead,
-  isPending,
-  QUARANTINED,
-  reserve,
-  slotAfter,
-  stateCode,
-  stateName,
-  NONE,
-  WAITING,
-} from './columns.js'
-import { applySettlement, become, countIn, heldBy, setAfter, slotFor } from './entries.js'
-import { forgetSlot, laneOf, link, place, sweep } from './lanes.js'
+import type { Decision, EntryState } from '../storage-port.js'
+import { applySettlement, become, countIn, heldBy, rowFor, setAfter } from './entries.js'
+import { forgetRow, link, place } from './lanes.js'
 import {
   abandonAll,
   advance,
@@ -27,7 +13,21 @@ import {
   settleEntries,
   takeLease,
 } from './leases.js'
-import { createIndexState, detailsOf, dueAtOf, gateNamed, laneNamed, type IndexState } from './state.js'
+import { NONE } from './rows.js'
+import { createIndexState, detailsOf, dueAtOf, gateNamed, type IndexState } from './state.js'
+import {
+  deadReasonOf,
+  DELIVERED,
+  DISCARDED,
+  FORGOTTEN,
+  isDead,
+  isPending,
+  QUARANTINED,
+  stateCode,
+  stateCodes,
+  stateName,
+  WAITING,
+} from './states.js'
 import type { IndexedDraft, IndexedEntry, LaneIndex, LaneIndexOptions, RestoredEntry } from './types.js'
 
 function noSuchEntry(sequence: number): QueueError {
@@ -42,48 +42,47 @@ function wrongState(sequence: number, state: string, wanted: string): QueueError
   })
 }
 
-function requireSlot(state: IndexState, sequence: number): number {
-  const slot = slotFor(state, sequence)
-  if (slot === undefined) throw noSuchEntry(sequence)
-  return slot
+function requireRow(state: IndexState, sequence: number): number {
+  const row = rowFor(state, sequence)
+  if (row === undefined) throw noSuchEntry(sequence)
+  return row
 }
 
 function requirePending(state: IndexState, sequence: number): number {
-  const slot = requireSlot(state, sequence)
-  const code = state.columns.state[slot] ?? 0
+  const row = requireRow(state, sequence)
+  const code = state.rows.state(row)
   if (!isPending(code)) throw wrongState(sequence, String(stateName(code)), 'not waiting')
-  return slot
+  return row
 }
 
-function addSlot(state: IndexState, draft: IndexedDraft, code: number): number {
-  const { columns } = state
+function addRow(state: IndexState, draft: IndexedDraft, code: number): number {
+  const { lanes, rows } = state
   if (!(draft.sequence > state.lastSequence)) {
     throw new RangeError(`sequence ${draft.sequence} does not follow ${state.lastSequence}`)
   }
-  reserve(columns)
-  const lane = laneNamed(state, draft.lane)
-  const slot = columns.count++
-  columns.sequence[slot] = draft.sequence
-  columns.location[slot] = draft.location ?? 0
-  columns.appendedAt[slot] = draft.appendedAt
-  columns.payloadBytes[slot] = draft.payloadBytes
-  columns.lane[slot] = lane.id
-  columns.gate[slot] = gateNamed(state, draft.gate).id
-  columns.next[slot] = NONE
-  columns.previous[slot] = NONE
-  columns.state[slot] = code
-  columns.leased[slot] = 0
-  lane.known++
+  const lane = lanes.named(draft.lane)
+  const row = rows.add(
+    {
+      sequence: draft.sequence,
+      location: draft.location ?? 0,
+      appendedAt: draft.appendedAt,
+      payloadBytes: draft.payloadBytes,
+      lane,
+      gate: gateNamed(state, draft.gate).id,
+    },
+    code,
+  )
+  lanes.setKnown(lane, lanes.known(lane) + 1)
   state.lastSequence = draft.sequence
   setAfter(state, draft.sequence, draft.after ?? [])
-  if (isPending(code)) link(state, lane, slot)
-  countIn(state, slot)
-  return slot
+  if (isPending(code)) link(state, lane, row)
+  countIn(state, row)
+  return row
 }
 
 function restoreEntry(state: IndexState, entry: RestoredEntry, now: number): void {
   const code = stateCode(entry.state, entry.deadReason)
-  const slot = addSlot(state, entry, code)
+  const row = addRow(state, entry, code)
   const { attempts = 0, dueAt = 0, troubledSince, mark, markOpen = false } = entry
   if (attempts > 0 || dueAt > now || troubledSince !== undefined || mark !== undefined) {
     const details = detailsOf(state, entry.sequence)
@@ -94,27 +93,25 @@ function restoreEntry(state: IndexState, entry: RestoredEntry, now: number): voi
     if (mark !== undefined) setMark(state, mark, now)
     details.markOpen = markOpen
   }
-  if (code === DELIVERED || code === DISCARDED) {
-    state.settled.push({ sequence: entry.sequence, at: entry.settledAt ?? now })
-  }
-  place(state, laneOf(state, slot), now)
+  if (code === DELIVERED || code === DISCARDED) state.settled.push(entry.sequence, entry.settledAt ?? now)
+  place(state, state.rows.lane(row), now)
 }
 
-/** The slot, when the decision may be taken. */
+/** The row, when the decision may be taken. */
 function requireDecidable(state: IndexState, sequence: number, kind: Decision['kind']): number {
-  const slot = requireSlot(state, sequence)
-  const code = state.columns.state[slot] ?? 0
+  const row = requireRow(state, sequence)
+  const code = state.rows.state(row)
   if (kind === 'withdraw') {
     if (code !== WAITING) throw wrongState(sequence, String(stateName(code)), 'not waiting')
-    if (state.columns.leased[slot] === 1) throw wrongState(sequence, 'being delivered', 'not merely waiting')
+    if (state.rows.isLeased(row)) throw wrongState(sequence, 'being delivered', 'not merely waiting')
   } else if (!isDead(code)) throw wrongState(sequence, String(stateName(code)), 'not dead')
-  return slot
+  return row
 }
 
-function describe(state: IndexState, slot: number, now: number): IndexedEntry {
-  const { columns } = state
-  const code = columns.state[slot] ?? 0
-  const sequence = columns.sequence[slot] ?? 0
+function describe(state: IndexState, row: number, now: number): IndexedEntry {
+  const { rows } = state
+  const code = rows.state(row)
+  const sequence = rows.sequence(row)
   const details = state.details.get(sequence)
   const deadReason = deadReasonOf(code)
   const held = isPending(code) ? heldBy(state, details) : undefined
@@ -122,17 +119,17 @@ function describe(state: IndexState, slot: number, now: number): IndexedEntry {
   const mark = details?.mark
   return {
     sequence,
-    lane: laneOf(state, slot).name,
-    gate: state.gates[columns.gate[slot] ?? NONE]?.name ?? '',
+    lane: state.lanes.name(rows.lane(row)),
+    gate: state.gates[rows.gate(row)]?.name ?? '',
     after: details?.after ?? [],
-    payloadBytes: columns.payloadBytes[slot] ?? 0,
-    location: columns.location[slot] ?? 0,
+    payloadBytes: rows.payloadBytes(row),
+    location: rows.location(row),
     state: stateName(code) ?? 'quarantined',
     ...(deadReason === undefined ? {} : { deadReason }),
-    leased: columns.leased[slot] === 1,
+    leased: rows.isLeased(row),
     ...(held === undefined ? {} : { heldBy: held }),
     attempts: details?.attempts ?? 0,
-    ageMs: Math.max(0, now - (columns.appendedAt[slot] ?? 0)),
+    ageMs: Math.max(0, now - rows.appendedAt(row)),
     ...(dueIn > 0 ? { dueInMs: dueIn } : {}),
     ...(details?.troubledSince === undefined
       ? {}
@@ -144,8 +141,8 @@ function describe(state: IndexState, slot: number, now: number): IndexedEntry {
 /** An entry may be forgotten unless somebody is still held by it. */
 function holdsNobody(state: IndexState, sequence: number): boolean {
   return !(state.dependants.get(sequence) ?? []).some((dependant) => {
-    const slot = slotFor(state, dependant)
-    return slot !== undefined && isPending(state.columns.state[slot] ?? 0)
+    const row = rowFor(state, dependant)
+    return row !== undefined && isPending(state.rows.state(row))
   })
 }
 
@@ -154,33 +151,34 @@ function retireSettled(
   retention: { readonly maxAgeMs: number; readonly maxCount: number },
   now: number,
 ): number[] {
+  const { settled } = state
   const forgotten: number[] = []
-  const kept: { sequence: number; at: number }[] = []
-  while (state.settledFrom < state.settled.length) {
-    const oldest = state.settled[state.settledFrom]
-    if (oldest === undefined) break
-    const count = state.settled.length - state.settledFrom + kept.length
-    if (count <= retention.maxCount && now - oldest.at <= retention.maxAgeMs) break
-    state.settledFrom++
-    const slot = slotFor(state, oldest.sequence)
-    if (slot === undefined) continue
+  const kept: { readonly sequence: number; readonly at: number }[] = []
+  for (let oldest = settled.first(); oldest !== undefined; oldest = settled.first()) {
+    if (settled.size + kept.length <= retention.maxCount && now - oldest.at <= retention.maxAgeMs) break
+    settled.shift()
+    const row = rowFor(state, oldest.sequence)
+    if (row === undefined) continue
     if (holdsNobody(state, oldest.sequence)) {
-      forgetSlot(state, slot)
+      forgetRow(state, row)
       forgotten.push(oldest.sequence)
     } else kept.push(oldest)
   }
-  if (kept.length > 0 || (state.settledFrom > 1024 && state.settledFrom * 2 > state.settled.length)) {
-    state.settled.splice(0, state.settledFrom, ...kept)
-    state.settledFrom = 0
-  }
-  sweep(state)
+  if (kept.length > 0) settled.unshift(kept)
   return forgotten
+}
+
+/** Which states a query wants, by code. */
+function wantedStates(wanted: EntryState | undefined): boolean[] {
+  return Array.from({ length: stateCodes }, (_, code) =>
+    wanted === undefined ? code !== FORGOTTEN : stateName(code) === wanted,
+  )
 }
 
 /** An empty index. See `LaneIndex`. */
 export function laneIndex(options: LaneIndexOptions): LaneIndex {
-  const state = createIndexState(options.owner)
-  const { columns, totals } = state
+  const state = createIndexState(options.owner, options.lastSequence ?? 0)
+  const { lanes, rows, totals } = state
 
   function fence(id: string, sequences: readonly number[], now: number): ReturnType<typeof currentLease> {
     advance(state, now)
@@ -189,7 +187,10 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
 
   return {
     add(draft, now) {
-      place(state, laneOf(state, addSlot(state, draft, WAITING)), now)
+      const row = addRow(state, draft, WAITING)
+      const lane = rows.lane(row)
+      // Behind another entry nothing changes for the lane.
+      if (lanes.head(lane) === row) place(state, lane, now)
     },
     restore: (entry, now) => restoreEntry(state, entry, now),
     restoreForgotten({ delivered, discarded }) {
@@ -198,8 +199,8 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
       totals.discarded += discarded
     },
     restoreReceiptHash(lane, hash) {
-      const known = state.laneByName.get(lane)
-      if (known !== undefined) known.lastReceiptHash = hash.slice()
+      const known = lanes.find(lane)
+      if (known !== undefined) lanes.setReceiptHash(known, hash)
     },
     lease(request, now) {
       advance(state, now)
@@ -241,44 +242,47 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
     },
     decide(sequence, kind, now, correction = {}) {
       advance(state, now)
-      const slot = requireDecidable(state, sequence, kind)
+      const row = requireDecidable(state, sequence, kind)
       if (kind === 'redrive') {
         const details = state.details.get(sequence)
         if (details !== undefined) {
           Object.assign(details, { attempts: 0, dueAt: 0, troubledSince: undefined, mark: undefined })
         }
-        if (correction.location !== undefined) columns.location[slot] = correction.location
-        become(state, slot, WAITING, now, correction.payloadBytes)
-      } else become(state, slot, kind === 'assume-delivered' ? DELIVERED : DISCARDED, now)
+        if (correction.location !== undefined) rows.setLocation(row, correction.location)
+        become(state, row, WAITING, now, correction.payloadBytes)
+      } else become(state, row, kind === 'assume-delivered' ? DELIVERED : DISCARDED, now)
     },
     quarantine(sequence, now) {
       advance(state, now)
-      const slot = requireSlot(state, sequence)
-      if (columns.state[slot] === QUARANTINED) return
-      evict(state, slot, now)
-      become(state, slot, QUARANTINED, now)
+      const row = requireRow(state, sequence)
+      if (rows.state(row) === QUARANTINED) return
+      evict(state, row, now)
+      become(state, row, QUARANTINED, now)
     },
     hurry(now) {
       state.epoch++
-      for (const lane of state.delayed.items()) place(state, lane, now)
+      for (const { delayed } of state.gates) {
+        for (const lane of delayed.items()) place(state, lane, now)
+      }
     },
     entry(sequence, now) {
       advance(state, now)
-      const slot = slotFor(state, sequence)
-      return slot === undefined ? undefined : describe(state, slot, now)
+      const row = rowFor(state, sequence)
+      return row === undefined ? undefined : describe(state, row, now)
     },
     relocate(sequence, location) {
-      columns.location[requireSlot(state, sequence)] = location
+      rows.setLocation(requireRow(state, sequence), location)
     },
     list({ state: wanted, lane, after = 0, limit }, now) {
       advance(state, now)
-      const laneId = lane === undefined ? undefined : state.laneByName.get(lane)?.id
+      const laneId = lane === undefined ? undefined : lanes.find(lane)
       const page: number[] = []
       if (lane !== undefined && laneId === undefined) return page
-      for (let slot = slotAfter(columns, after); slot < columns.count && page.length < limit; slot++) {
-        const name = stateName(columns.state[slot] ?? 0)
-        if (name === undefined || (wanted !== undefined && name !== wanted)) continue
-        if (laneId === undefined || columns.lane[slot] === laneId) page.push(columns.sequence[slot] ?? 0)
+      const states = wantedStates(wanted)
+      let row = rows.search(rows.after(after), states, laneId)
+      while (row !== NONE && page.length < limit) {
+        page.push(rows.sequence(row))
+        row = rows.search(row + 1, states, laneId)
       }
       return page
     },

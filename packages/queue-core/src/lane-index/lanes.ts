@@ -1,123 +1,152 @@
-import { compact, FORGOTTEN, movedTo, needsCompaction, NONE, UNKNOWN } from './columns.js'
-import { dueAtOf, type IndexState, type Lane } from './state.js'
+import type { Heap } from '../internal/heap.js'
+import { DELAYED, NOWHERE, READY } from './lane-table.js'
+import { NONE } from './rows.js'
+import { dueAtOf, type IndexState } from './state.js'
+import { FORGOTTEN, isPending, UNKNOWN } from './states.js'
 
-export function laneOf(state: IndexState, slot: number): Lane {
-  const lane = state.lanes[state.columns.lane[slot] ?? NONE]
-  if (lane === undefined) throw new Error('lane index is inconsistent: entry without lane')
-  return lane
+function heapOf(state: IndexState, seat: number): Heap<number> | undefined {
+  const gate = state.gates[(seat - 1) >> 1]
+  return seat % 2 === DELAYED ? gate?.delayed : gate?.ready
 }
 
 /** Puts a lane where it belongs after anything about its head changed: ready, delayed, or neither. */
-export function place(state: IndexState, lane: Lane, now: number): void {
-  lane.heap?.remove(lane)
-  lane.heap = undefined
-  if (lane.head === NONE || lane.lease !== undefined) return
-  const { columns } = state
-  const sequence = columns.sequence[lane.head] ?? 0
-  const details = state.details.get(sequence)
-  if (details !== undefined && details.blockers.length > 0) return
-  lane.headSequence = sequence
-  lane.dueAt = dueAtOf(state, details)
-  const gate = state.gates[columns.gate[lane.head] ?? NONE]
-  lane.heap = lane.dueAt > now ? state.delayed : gate?.ready
-  lane.heap?.push(lane)
-}
-
-/** Links a slot into its lane at the place of its sequence. Order is sequence, also for redriven entries. */
-export function link(state: IndexState, lane: Lane, slot: number): void {
-  const { columns } = state
-  let before = lane.tail
-  // Slots ascend with sequences, so slots can be compared directly.
-  if (before > slot) {
-    // A redriven entry: nearly always it goes to the front or right behind the one redriven before it.
-    before = lane.finger !== NONE && lane.finger < slot ? lane.finger : NONE
-    for (;;) {
-      const candidate = before === NONE ? lane.head : (columns.next[before] ?? NONE)
-      if (candidate === NONE || candidate > slot) break
-      before = candidate
-    }
-    lane.finger = slot
+export function place(state: IndexState, lane: number, now: number): void {
+  const { lanes, rows } = state
+  const seat = lanes.seat(lane)
+  if (seat !== NOWHERE) {
+    heapOf(state, seat)?.remove(lane)
+    lanes.setSeat(lane, NOWHERE)
   }
-  const after = before === NONE ? lane.head : (columns.next[before] ?? NONE)
-  columns.previous[slot] = before
-  columns.next[slot] = after
-  if (before === NONE) lane.head = slot
-  else columns.next[before] = slot
-  if (after === NONE) lane.tail = slot
-  else columns.previous[after] = slot
-  lane.pending++
-  if (lane.pending === 1) state.totals.lanes++
+  if (state.leaseOfLane.has(lane)) return
+  const head = lanes.head(lane)
+  if (head === NONE) return
+  const details = state.details.get(rows.sequence(head))
+  if (details !== undefined && details.blockers.length > 0) return
+  const dueAt = dueAtOf(state, details)
+  const delayed = dueAt > now
+  if (delayed && dueAt < state.nextDue) state.nextDue = dueAt
+  const free = 2 * rows.gate(head) + (delayed ? DELAYED : READY)
+  lanes.setSeat(lane, free)
+  heapOf(state, free)?.push(lane)
 }
 
-export function unlink(state: IndexState, lane: Lane, slot: number): void {
-  const { columns } = state
-  const before = columns.previous[slot] ?? NONE
-  const after = columns.next[slot] ?? NONE
-  if (before === NONE) lane.head = after
-  else columns.next[before] = after
-  if (after === NONE) lane.tail = before
-  else columns.previous[after] = before
-  if (lane.finger === slot) lane.finger = before
-  columns.previous[slot] = NONE
-  columns.next[slot] = NONE
-  lane.pending--
-  if (lane.pending === 0) state.totals.lanes--
+/**
+ * Links a row into its lane at the place of its sequence. Order is sequence, also for redriven entries. Rows
+ * that are settled stay linked until the head of the lane, or a run, comes by: taking one out of the middle
+ * would need a way back.
+ */
+export function link(state: IndexState, lane: number, row: number): void {
+  const { lanes, rows } = state
+  const waiting = lanes.pending(lane)
+  lanes.setPending(lane, waiting + 1)
+  if (waiting === 0) state.totals.lanes++
+  if (rows.isLinked(row)) return
+  rows.link(row)
+  const tail = lanes.tail(lane)
+  if (tail === NONE) {
+    lanes.setHead(lane, row)
+    lanes.setTail(lane, row)
+    return
+  }
+  // Rows ascend with sequences, so rows can be compared directly.
+  if (tail < row) {
+    rows.setNext(tail, row)
+    lanes.setTail(lane, row)
+    return
+  }
+  const before = rowBefore(state, lane, row)
+  state.fingers.set(lane, row)
+  if (before === NONE) {
+    rows.setNext(row, lanes.head(lane))
+    lanes.setHead(lane, row)
+    return
+  }
+  rows.setNext(row, rows.next(before))
+  rows.setNext(before, row)
+}
+
+/** The linked row before the place of a redriven one: nearly always none, or the one redriven before it. */
+function rowBefore(state: IndexState, lane: number, row: number): number {
+  const { lanes, rows } = state
+  const head = lanes.head(lane)
+  if (head > row) return NONE
+  const finger = state.fingers.get(lane) ?? NONE
+  let before = finger !== NONE && finger < row && rows.isLinked(finger) ? finger : head
+  for (let next = rows.next(before); next < row; next = rows.next(before)) before = next
+  return before
+}
+
+/** The entry is not to be delivered any more. It leaves the list at once only when it is the head. */
+export function unlink(state: IndexState, lane: number, row: number): void {
+  const { lanes, rows } = state
+  const left = lanes.pending(lane) - 1
+  lanes.setPending(lane, left)
+  if (left === 0) state.totals.lanes--
+  if (lanes.head(lane) !== row) return
+  let head = row
+  while (head !== NONE && !isPending(rows.state(head))) {
+    const next = head === lanes.tail(lane) ? NONE : rows.next(head)
+    rows.unlink(head)
+    head = next
+  }
+  lanes.setHead(lane, head)
+  if (head !== NONE) return
+  lanes.setTail(lane, NONE)
+  state.fingers.delete(lane)
 }
 
 /** Drops a settled entry; the lane goes with its last entry. */
-export function forgetSlot(state: IndexState, slot: number): void {
-  const { columns } = state
-  const lane = laneOf(state, slot)
-  const sequence = columns.sequence[slot] ?? 0
-  columns.state[slot] = FORGOTTEN
-  columns.forgotten++
+export function forgetRow(state: IndexState, row: number): void {
+  const { lanes, rows } = state
+  const lane = rows.lane(row)
+  const sequence = rows.sequence(row)
   state.details.delete(sequence)
   state.dependants.delete(sequence)
-  lane.known--
-  if (lane.known === 0) {
-    state.lanes[lane.id] = undefined
-    state.freeLanes.push(lane.id)
-    state.laneByName.delete(lane.name)
-  }
+  rows.setState(row, FORGOTTEN)
+  const left = lanes.known(lane) - 1
+  lanes.setKnown(lane, left)
+  if (left === 0) lanes.remove(lane)
 }
 
-export function sweep(state: IndexState): void {
-  if (!needsCompaction(state.columns)) return
-  const moved = compact(state.columns)
-  for (const lane of state.lanes) {
-    if (lane === undefined) continue
-    lane.head = movedTo(moved, lane.head)
-    lane.tail = movedTo(moved, lane.tail)
-    lane.finger = movedTo(moved, lane.finger)
-  }
-}
-
-/** The head run of a lane: consecutive entries that may travel together. Slots, never empty for a ready lane. */
+/** The head run of a lane: consecutive entries that may travel together. Rows, never empty for a ready lane. */
 export function headRun(
   state: IndexState,
-  lane: Lane,
+  lane: number,
   limits: { readonly limit: number; readonly maxBytes: number },
   now: number,
 ): number[] {
-  const { columns } = state
-  const first = lane.head
-  const firstState = columns.state[first]
-  const gate = columns.gate[first]
-  const group = state.details.get(columns.sequence[first] ?? 0)?.mark?.group
-  const slots: number[] = []
-  let bytes = 0
-  for (let slot = first; slot !== NONE && slots.length < limits.limit; slot = columns.next[slot] ?? NONE) {
-    const size = columns.payloadBytes[slot] ?? 0
-    if (slots.length > 0) {
-      if (columns.state[slot] !== firstState || columns.gate[slot] !== gate) break
-      if (bytes + size > limits.maxBytes) break
-      const details = state.details.get(columns.sequence[slot] ?? 0)
-      if (details !== undefined && (details.blockers.length > 0 || dueAtOf(state, details) > now)) break
-      // Unknown entries are resolved request by request; one that was never marked travels alone.
-      if (firstState === UNKNOWN && (group === undefined || details?.mark?.group !== group)) break
-    }
-    slots.push(slot)
+  const { lanes, rows } = state
+  const first = lanes.head(lane)
+  const firstState = rows.state(first)
+  const gate = rows.gate(first)
+  const group = state.details.get(rows.sequence(first))?.mark?.group
+  const run = [first]
+  let bytes = rows.payloadBytes(first)
+  for (let last = first; run.length < limits.limit;) {
+    const row = nextPending(state, lane, last)
+    if (row === NONE || rows.state(row) !== firstState || rows.gate(row) !== gate) break
+    const size = rows.payloadBytes(row)
+    if (bytes + size > limits.maxBytes) break
+    const details = state.details.get(rows.sequence(row))
+    if (details !== undefined && (details.blockers.length > 0 || dueAtOf(state, details) > now)) break
+    // Unknown entries are resolved request by request; one that was never marked travels alone.
+    if (firstState === UNKNOWN && (group === undefined || details?.mark?.group !== group)) break
+    run.push(row)
     bytes += size
+    last = row
   }
-  return slots
+  return run
+}
+
+/** The next row of the lane that is still to be delivered; takes out of the list what it passes. */
+function nextPending(state: IndexState, lane: number, row: number): number {
+  const { lanes, rows } = state
+  for (;;) {
+    if (row === lanes.tail(lane)) return NONE
+    const next = rows.next(row)
+    if (isPending(rows.state(next))) return next
+    if (next === lanes.tail(lane)) lanes.setTail(lane, row)
+    else rows.setNext(row, rows.next(next))
+    rows.unlink(next)
+  }
 }

@@ -1,9 +1,9 @@
 import { QueueError } from '../errors.js'
 import type { AttemptNote, LeaseRequest, NothingReady, Settlement } from '../storage-port.js'
-import { NONE, UNKNOWN } from './columns.js'
-import { applySettlement, becomeUnknown, slotFor } from './entries.js'
-import { headRun, laneOf, place } from './lanes.js'
-import { detailsOf, type Gate, type IndexState, type Lane, type LeaseRecord } from './state.js'
+import { applySettlement, becomeUnknown, rowFor } from './entries.js'
+import { headRun, place } from './lanes.js'
+import { detailsOf, goesFirst, headDueAt, type Gate, type IndexState, type LeaseRecord } from './state.js'
+import { UNKNOWN } from './states.js'
 import type { IndexedLease } from './types.js'
 
 function lost(message: string): QueueError {
@@ -19,69 +19,70 @@ export function advance(state: IndexState, now: number): void {
     if (lease === undefined || lease.expiresAt > now) break
     abandon(state, lease, now)
   }
-  for (;;) {
-    const lane = state.delayed.peek()
-    if (lane === undefined || lane.dueAt > now) break
-    place(state, lane, now)
+  if (state.nextDue <= now) wakeDelayed(state, now)
+}
+
+function wakeDelayed(state: IndexState, now: number): void {
+  state.nextDue = Infinity
+  for (const { delayed } of state.gates) {
+    for (let lane = delayed.peek(); lane !== undefined; lane = delayed.peek()) {
+      const dueAt = headDueAt(state, lane)
+      if (dueAt > now) {
+        state.nextDue = Math.min(state.nextDue, dueAt)
+        break
+      }
+      place(state, lane, now)
+    }
   }
 }
 
 function endLease(state: IndexState, lease: LeaseRecord, now: number): void {
   state.leases.delete(lease.id)
   state.expiries.remove(lease)
-  lease.lane.lease = undefined
+  state.leaseOfLane.delete(lease.lane)
   place(state, lease.lane, now)
 }
 
 /** Whoever held the lease is gone: what was marked may have been sent. */
 export function abandon(state: IndexState, lease: LeaseRecord, now: number): void {
   for (const sequence of lease.remaining) {
-    const slot = releaseEntry(state, sequence)
-    if (slot !== undefined && state.details.get(sequence)?.markOpen === true) becomeUnknown(state, slot, now)
+    const row = releaseEntry(state, sequence)
+    if (row !== undefined && state.details.get(sequence)?.markOpen === true) becomeUnknown(state, row, now)
   }
   endLease(state, lease, now)
 }
 
 function releaseEntry(state: IndexState, sequence: number): number | undefined {
-  const slot = slotFor(state, sequence)
-  if (slot === undefined) return undefined
-  state.columns.leased[slot] = 0
+  const row = rowFor(state, sequence)
+  if (row === undefined) return undefined
+  state.rows.setLeased(row, false)
   state.totals.leased--
-  return slot
+  return row
 }
 
 /** Takes one entry out of the lease that holds it, if any. */
-export function evict(state: IndexState, slot: number, now: number): void {
-  if (state.columns.leased[slot] !== 1) return
-  const { lease } = laneOf(state, slot)
-  const sequence = state.columns.sequence[slot] ?? 0
+export function evict(state: IndexState, row: number, now: number): void {
+  if (!state.rows.isLeased(row)) return
+  const lease = state.leaseOfLane.get(state.rows.lane(row))
+  const sequence = state.rows.sequence(row)
   releaseEntry(state, sequence)
   lease?.remaining.delete(sequence)
   if (lease?.remaining.size === 0) endLease(state, lease, now)
 }
 
-function leastRecentlyLeased(state: IndexState, request: LeaseRequest): Lane | undefined {
+/** The gates that a request may lease from. */
+function openGates(state: IndexState, request: LeaseRequest): Gate[] {
   const closed = new Set(request.closedGates)
-  const gates: readonly (Gate | undefined)[] =
-    request.onlyGate === undefined ? state.gates : [state.gateByName.get(request.onlyGate)]
-  let best: Lane | undefined
-  for (const gate of gates) {
-    if (gate === undefined || closed.has(gate.name)) continue
-    const lane = gate.ready.peek()
-    if (lane === undefined) continue
-    const wins =
-      best === undefined ||
-      lane.lastLeased < best.lastLeased ||
-      (lane.lastLeased === best.lastLeased && lane.headSequence < best.headSequence)
-    if (wins) best = lane
-  }
-  return best
+  const { onlyGate } = request
+  return state.gates.filter(({ name }) => !closed.has(name) && (onlyGate === undefined || name === onlyGate))
 }
 
-function nothingReady(state: IndexState, now: number): NothingReady {
-  const due = state.delayed.peek()?.dueAt ?? Infinity
-  const expiry = state.expiries.peek()?.expiresAt ?? Infinity
-  const next = Math.min(due, expiry)
+function nothingReady(state: IndexState, gates: readonly Gate[], now: number): NothingReady {
+  const heads = gates.map(({ delayed }) => delayed.peek()).filter((lane) => lane !== undefined)
+  const dues = heads.map((lane) => headDueAt(state, lane))
+  // There are never more leases than deliveries under way.
+  const leases = state.expiries.items().filter(({ gate }) => gates.includes(gate))
+  const next = Math.min(...dues, ...leases.map(({ expiresAt }) => expiresAt))
   return next === Infinity ? {} : { nextDueInMs: Math.max(0, next - now) }
 }
 
@@ -90,33 +91,41 @@ export function takeLease(
   request: LeaseRequest,
   now: number,
 ): IndexedLease | NothingReady {
-  const lane = leastRecentlyLeased(state, request)
-  if (lane === undefined) return nothingReady(state, now)
-  const { columns } = state
-  const gate = state.gates[columns.gate[lane.head] ?? NONE]
-  const slots = headRun(state, lane, request, now)
-  const sequences = slots.map((slot) => columns.sequence[slot] ?? 0)
-  for (const slot of slots) columns.leased[slot] = 1
-  state.totals.leased += slots.length
+  const gates = openGates(state, request)
+  let chosen: { readonly gate: Gate; readonly lane: number } | undefined
+  for (const gate of gates) {
+    const lane = gate.ready.peek()
+    if (lane === undefined) continue
+    if (chosen === undefined || goesFirst(state, lane, chosen.lane)) chosen = { gate, lane }
+  }
+  if (chosen === undefined) return nothingReady(state, gates, now)
+  const { lanes, rows } = state
+  const { lane, gate } = chosen
+  const run = headRun(state, lane, request, now)
+  const sequences = run.map((row) => rows.sequence(row))
+  for (const row of run) rows.setLeased(row, true)
+  state.totals.leased += run.length
   const lease: LeaseRecord = {
     id: `${state.owner}.${++state.leaseCount}`,
     lane,
+    gate,
     remaining: new Set(sequences),
     expiresAt: now + request.ttlMs,
     heapAt: -1,
   }
-  lane.lastLeased = ++state.tick
-  lane.lease = lease
   state.leases.set(lease.id, lease)
+  state.leaseOfLane.set(lane, lease)
   state.expiries.push(lease)
+  // Out of the heap first: the tick is what it is ordered by.
   place(state, lane, now)
-  const { lastReceiptHash } = lane
+  lanes.setLastLeased(lane, ++state.tick)
+  const lastReceiptHash = lanes.receiptHash(lane)
   return {
     id: lease.id,
-    lane: lane.name,
-    gate: gate?.name ?? '',
+    lane: lanes.name(lane),
+    gate: gate.name,
     sequences,
-    ...(lastReceiptHash === undefined ? {} : { lastReceiptHash: lastReceiptHash.slice() }),
+    ...(lastReceiptHash === undefined ? {} : { lastReceiptHash }),
   }
 }
 
@@ -168,9 +177,9 @@ export function settleEntries(
   now: number,
 ): void {
   for (const settlement of settlements) {
-    const slot = releaseEntry(state, settlement.sequence)
+    const row = releaseEntry(state, settlement.sequence)
     lease.remaining.delete(settlement.sequence)
-    if (slot !== undefined) applySettlement(state, slot, settlement, now)
+    if (row !== undefined) applySettlement(state, row, settlement, now)
   }
   if (lease.remaining.size === 0) endLease(state, lease, now)
 }
@@ -180,9 +189,9 @@ export function abandonAll(state: IndexState, now: number): void {
   for (const lease of state.leases.values()) abandon(state, lease, now)
   for (const [sequence, details] of state.details) {
     if (!details.markOpen) continue
-    const slot = slotFor(state, sequence)
-    if (slot === undefined) continue
-    if (state.columns.state[slot] === UNKNOWN) details.markOpen = false
-    else becomeUnknown(state, slot, now)
+    const row = rowFor(state, sequence)
+    if (row === undefined) continue
+    if (state.rows.state(row) === UNKNOWN) details.markOpen = false
+    else becomeUnknown(state, row, now)
   }
 }

@@ -1,6 +1,8 @@
-import { createHeap, type Heap, type HeapItem } from '../internal/heap.js'
+import { createHeap, type Heap } from '../internal/heap.js'
 import type { AttemptNote } from '../storage-port.js'
-import { createColumns, NONE, type Columns } from './columns.js'
+import { createLaneTable, type LaneTable } from './lane-table.js'
+import { createRows, type Rows } from './rows.js'
+import { createSettledQueue, type SettledQueue } from './settled-queue.js'
 
 /** What only some entries have: a history, a delay, a mark, something to wait for. */
 export interface Details {
@@ -20,40 +22,21 @@ export interface Details {
   stopped: number
 }
 
-export interface LeaseRecord extends HeapItem {
+export interface LeaseRecord {
   readonly id: string
-  readonly lane: Lane
+  readonly lane: number
+  readonly gate: Gate
   readonly remaining: Set<number>
   expiresAt: number
+  heapAt: number
 }
 
-export interface Lane extends HeapItem {
-  readonly id: number
-  readonly name: string
-  head: number
-  tail: number
-  /** Slot of the last redriven entry: where the search for the next one's place starts. */
-  finger: number
-  /** Pending entries. */
-  pending: number
-  /** Entries in any state. */
-  known: number
-  lease: LeaseRecord | undefined
-  /** Tick of the last lease, 0 for never. */
-  lastLeased: number
-  lastReceiptHash: Uint8Array | undefined
-  /** The heap the lane sits in: the ready lanes of a gate, or the delayed ones. */
-  heap: Heap<Lane> | undefined
-  /** When the head is due, while in the heap of delayed lanes. */
-  dueAt: number
-  /** Sequence of the head, while in a heap: ties go to the older one. */
-  headSequence: number
-}
-
+/** A destination and the lanes whose head is meant for it. */
 export interface Gate {
   readonly id: number
   readonly name: string
-  readonly ready: Heap<Lane>
+  readonly ready: Heap<number>
+  readonly delayed: Heap<number>
 }
 
 export interface Totals {
@@ -73,45 +56,48 @@ export interface Totals {
 /** Everything the index is made of. The files beside this one are functions over it. */
 export interface IndexState {
   readonly owner: string
-  readonly columns: Columns
+  readonly rows: Rows
+  readonly lanes: LaneTable
   readonly details: Map<number, Details>
   /** Who is after an entry that is not delivered. */
   readonly dependants: Map<number, number[]>
-  readonly lanes: (Lane | undefined)[]
-  readonly freeLanes: number[]
-  readonly laneByName: Map<string, Lane>
   readonly gates: Gate[]
   readonly gateByName: Map<string, Gate>
-  readonly delayed: Heap<Lane>
   readonly leases: Map<string, LeaseRecord>
+  readonly leaseOfLane: Map<number, LeaseRecord>
+  /** Row of the last redriven entry of a lane: where the search for the next one's place starts. */
+  readonly fingers: Map<number, number>
   readonly expiries: Heap<LeaseRecord>
-  /** Settled entries in order of settlement. */
-  readonly settled: { sequence: number; at: number }[]
-  /** How many of `settled` were consumed. */
-  settledFrom: number
+  readonly settled: SettledQueue
   readonly totals: Totals
+  /** No delayed lane is due before. */
+  nextDue: number
   tick: number
   epoch: number
   leaseCount: number
   lastSequence: number
 }
 
-export function createIndexState(owner: string): IndexState {
+export function createIndexState(owner: string, lastSequence: number): IndexState {
   return {
     owner,
-    columns: createColumns(64),
+    rows: createRows(),
+    lanes: createLaneTable(),
     details: new Map(),
     dependants: new Map(),
-    lanes: [],
-    freeLanes: [],
-    laneByName: new Map(),
     gates: [],
     gateByName: new Map(),
-    delayed: createHeap((a, b) => a.dueAt < b.dueAt),
     leases: new Map(),
-    expiries: createHeap((a, b) => a.expiresAt < b.expiresAt),
-    settled: [],
-    settledFrom: 0,
+    leaseOfLane: new Map(),
+    fingers: new Map(),
+    expiries: createHeap({
+      before: (a, b) => a.expiresAt < b.expiresAt,
+      at: (lease) => lease.heapAt,
+      moved(lease, at) {
+        lease.heapAt = at
+      },
+    }),
+    settled: createSettledQueue(),
     totals: {
       accepted: 0,
       waiting: 0,
@@ -125,10 +111,11 @@ export function createIndexState(owner: string): IndexState {
       bytes: 0,
       lanes: 0,
     },
+    nextDue: Infinity,
     tick: 0,
     epoch: 0,
     leaseCount: 0,
-    lastSequence: 0,
+    lastSequence,
   }
 }
 
@@ -157,39 +144,31 @@ export function dueAtOf(state: IndexState, details: Details | undefined): number
   return details === undefined || details.dueEpoch !== state.epoch ? 0 : details.dueAt
 }
 
-export function laneNamed(state: IndexState, name: string): Lane {
-  const known = state.laneByName.get(name)
-  if (known !== undefined) return known
-  const lane: Lane = {
-    id: state.freeLanes.pop() ?? state.lanes.length,
-    name,
-    head: NONE,
-    tail: NONE,
-    finger: NONE,
-    pending: 0,
-    known: 0,
-    lease: undefined,
-    lastLeased: 0,
-    lastReceiptHash: undefined,
-    heap: undefined,
-    heapAt: -1,
-    dueAt: 0,
-    headSequence: 0,
-  }
-  state.lanes[lane.id] = lane
-  state.laneByName.set(name, lane)
-  return lane
+/** When the head of a lane is due. */
+export function headDueAt(state: IndexState, lane: number): number {
+  const sequence = state.rows.sequence(state.lanes.head(lane))
+  return dueAtOf(state, state.details.get(sequence))
+}
+
+/** The least recently leased lane first, of those never leased the one with the oldest head. */
+export function goesFirst({ lanes }: IndexState, a: number, b: number): boolean {
+  const [tickA, tickB] = [lanes.lastLeased(a), lanes.lastLeased(b)]
+  // Rows are in order of sequence.
+  return tickA === tickB ? lanes.head(a) < lanes.head(b) : tickA < tickB
 }
 
 export function gateNamed(state: IndexState, name: string): Gate {
   const known = state.gateByName.get(name)
   if (known !== undefined) return known
+  const position = {
+    at: (lane: number) => state.lanes.heapAt(lane),
+    moved: (lane: number, at: number) => state.lanes.setHeapAt(lane, at),
+  }
   const gate: Gate = {
     id: state.gates.length,
     name,
-    ready: createHeap((a, b) =>
-      a.lastLeased === b.lastLeased ? a.headSequence < b.headSequence : a.lastLeased < b.lastLeased,
-    ),
+    ready: createHeap({ before: (a, b) => goesFirst(state, a, b), ...position }),
+    delayed: createHeap({ before: (a, b) => headDueAt(state, a) < headDueAt(state, b), ...position }),
   }
   state.gates.push(gate)
   state.gateByName.set(name, gate)

@@ -140,4 +140,6 @@ export interface LaneIndex {
 export interface LaneIndexOptions {
   /** Makes lease ids unique across owners and restarts: a generation number, or something random. */
   readonly owner: string
+  /** Where sequences go on: those added must be greater. Default 0. */
+  readonly lastSequence?: number
 }

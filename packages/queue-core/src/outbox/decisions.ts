@@ -1,6 +1,7 @@
 import { QueueError } from '../errors.js'
-import { encodeJson, sha256, toHex } from '../internal/bytes.js'
+import { encodeJson, toHex } from '../internal/bytes.js'
 import type { Decision, QueueStorage } from '../storage-port.js'
+import type { OutboxEnvironment } from './environment.js'
 import { decisionNote, type Receipt } from './notes.js'
 import type { DecidedBy, RedriveOptions } from './types.js'
 
@@ -11,6 +12,7 @@ export async function decisionFor(
   kind: Decision['kind'],
   by: DecidedBy & Partial<RedriveOptions>,
   at: string,
+  sha256: OutboxEnvironment['sha256'],
 ): Promise<Decision> {
   const entry = await storage.read(sequence)
   if (entry === undefined) {
@@ -33,9 +35,13 @@ export async function decisionFor(
   if (kind !== 'redrive') return { kind, note: decisionNote(kind, { actor, reason }, at, entry.note) }
   const { payload, header } = by
   const corrected = payload !== undefined || header !== undefined
+  const replaced =
+    payload === undefined || entry.payload === undefined
+      ? {}
+      : { replacedSha256: toHex(await sha256(entry.payload)) }
   return {
     kind,
-    note: decisionNote(kind, { actor, reason, corrected }, at, entry.note),
+    note: decisionNote(kind, { actor, reason, corrected, ...replaced }, at, entry.note),
     ...(payload === undefined ? {} : { payload }),
     ...(header === undefined ? {} : { header }),
   }

@@ -33,6 +33,17 @@ export interface OutboxDefaults {
   readonly unknownGiveUpMs: number
   /** How long a delivery may go on winding up once `stop` has aborted it. */
   readonly stopGraceMs: number
+  /**
+   * An entry that was not delivered within this time becomes a dead letter with reason `expired` when its turn
+   * comes. Default: never.
+   */
+  readonly ttlMs: number
+  /**
+   * Which time counts towards `ttlMs`. `open`: only time in which this outbox was open and knew nothing wrong
+   * with the gate, so that no entry expires because its destination was away or the machine was off. `always`:
+   * all time since the entry was accepted.
+   */
+  readonly ttlCounts: 'open' | 'always'
   /** For transports: an answer 400 without an explanation, before the entry counts as rejected. */
   readonly unexplained400: TryBounds
   /** For transports: an answer 500 without an explanation, before the entry counts as parked. */
@@ -58,6 +69,8 @@ export function outboxDefaults(): OutboxDefaults {
     unknownFirstMs: 2 * second,
     unknownGiveUpMs: 24 * hour,
     stopGraceMs: 5 * second,
+    ttlMs: Infinity,
+    ttlCounts: 'open',
     unexplained400: { tries: 3, overMs: 10 * minute },
     unexplained500: { tries: 5, overMs: 0 },
   }

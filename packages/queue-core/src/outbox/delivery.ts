@@ -1,6 +1,7 @@
 import { encodeJson } from '../internal/bytes.js'
 import type { Lease, LeasedEntry, QueueStorage } from '../storage-port.js'
 import type { DeliveryContext, Failure, GateClosure, Outcome, Transport } from '../transport-port.js'
+import { checkMarks, storageLimits } from '../validate.js'
 import type { LaneBackoff } from './backoff.js'
 import type { OutboxDefaults } from './defaults.js'
 import type { OutboxEnvironment } from './environment.js'
@@ -31,12 +32,19 @@ export interface Delivery {
 
 const cutShort = Symbol('cut short')
 
-/** Sends one lease and settles what the transport tells, group by group. */
-export function startDelivery(world: DeliveryWorld, lease: Lease): Delivery {
+/** A lease, the entries of it to send, and when it was asked for by this machine's clock. */
+export interface Consignment {
+  readonly lease: Lease
+  readonly entries: readonly LeasedEntry[]
+  readonly askedAt: number
+}
+
+/** Sends entries of one lease and settles what the transport tells, group by group. */
+export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }: Consignment): Delivery {
   const { storage, transport, defaults, environment, emit } = world
   const { lane, gate } = lease
   const controller = new AbortController()
-  const open = new Map<number, LeasedEntry>(lease.entries.map((entry) => [entry.sequence, entry]))
+  const open = new Map<number, LeasedEntry>(entries.map((entry) => [entry.sequence, entry]))
   const marked = new Set<number>()
   const timers = new Set<() => void>()
   const judge = createJudge({
@@ -44,7 +52,10 @@ export function startDelivery(world: DeliveryWorld, lease: Lease): Delivery {
     defaults,
     backoff: world.backoff,
     at: () => new Date(environment.wallClock()).toISOString(),
+    sha256: (bytes) => environment.sha256(bytes),
   })
+  /** Until when the lease holds, by this machine's clock. */
+  let goodUntil = askedAt + defaults.leaseMs
   let lost = false
   let stopping = false
   let progressed = false
@@ -77,8 +88,10 @@ export function startDelivery(world: DeliveryWorld, lease: Lease): Delivery {
   }
 
   async function renew(): Promise<void> {
+    const asked = environment.now()
     try {
       await storage.renew(lease, defaults.leaseMs)
+      goodUntil = asked + defaults.leaseMs
     } catch (error) {
       storageFailed(error)
     }
@@ -93,15 +106,20 @@ export function startDelivery(world: DeliveryWorld, lease: Lease): Delivery {
       if (controller.signal.aborted) throw abortError()
       const group = environment.uuid()
       const bytes = info === undefined ? undefined : encodeJson(info)
+      const notes = sequences.map((sequence) => ({
+        sequence,
+        group,
+        ...(bytes === undefined ? {} : { info: bytes }),
+      }))
+      checkMarks(notes, storageLimits)
       try {
-        await storage.mark(
-          lease,
-          sequences.map((sequence) => ({ sequence, group, ...(bytes === undefined ? {} : { info: bytes }) })),
-        )
+        await storage.mark(lease, notes)
       } catch (error) {
         if (codeOf(error) === 'ERR_LEASE_LOST') lose()
         throw error
       }
+      // A machine that slept meanwhile has lost the lease without knowing it: somebody else may be sending.
+      if (environment.now() >= goodUntil) lose()
       // Aborted meanwhile: the bytes must not leave any more, so nothing has to be unknown.
       if (controller.signal.aborted) throw abortError()
       for (const sequence of sequences) marked.add(sequence)
@@ -161,11 +179,9 @@ export function startDelivery(world: DeliveryWorld, lease: Lease): Delivery {
   }
 
   async function converse(): Promise<Failure | undefined> {
-    const unknown = lease.entries[0]?.state === 'unknown'
+    const unknown = entries[0]?.state === 'unknown'
     try {
-      const outcomes = unknown
-        ? transport.resolve(lease.entries, context)
-        : transport.deliver(lease.entries, context)
+      const outcomes = unknown ? transport.resolve(entries, context) : transport.deliver(entries, context)
       const iterator = outcomes[Symbol.asyncIterator]()
       for (;;) {
         const step = await Promise.race([iterator.next(), cutting])

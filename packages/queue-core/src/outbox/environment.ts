@@ -1,3 +1,5 @@
+import { sha256 } from '../internal/bytes.js'
+
 /** What the outbox needs from the world besides storage and transport; replace it to test without waiting. */
 export interface OutboxEnvironment {
   /** Milliseconds for waits. Should not jump; waits survive it when it does. */
@@ -10,6 +12,8 @@ export interface OutboxEnvironment {
   setTimer(fn: () => void, ms: number): () => void
   /** A lower-case UUID v4. */
   uuid(): string
+  /** SHA-256, for receipts and corrections. */
+  sha256(bytes: Uint8Array): Promise<Uint8Array>
 }
 
 /** `setTimeout` fires at once beyond this. */
@@ -25,6 +29,7 @@ export function defaultEnvironment(): OutboxEnvironment {
       return () => clearTimeout(timer)
     },
     uuid,
+    sha256,
   }
 }
 

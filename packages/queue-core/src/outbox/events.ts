@@ -1,5 +1,6 @@
 import type { Failure } from '../transport-port.js'
 import type { GateStatus } from './gates.js'
+import type { WipeRecord } from './wipe.js'
 
 interface AboutEntry {
   readonly sequence: number
@@ -30,7 +31,9 @@ export type OutboxEvent =
       readonly sequences: readonly number[]
     }
   | (AboutEntry & { readonly type: 'delivered'; readonly ageMs: number; readonly attempts: number })
-  | (AboutEntry & { readonly type: 'rejected' | 'parked'; readonly failure: Failure })
+  | (AboutEntry & { readonly type: 'rejected' | 'parked' | 'expired'; readonly failure: Failure })
+  /** The storage could not read the entry back and took it out of its lane: it is quarantined or parked. */
+  | { readonly type: 'set-aside'; readonly sequence: number }
   | (AboutEntry & {
       readonly type: 'unknown' | 'retried'
       readonly failure: Failure
@@ -42,6 +45,7 @@ export type OutboxEvent =
       readonly sequence: number
       readonly decision: 'redrive' | 'discard' | 'assume-delivered' | 'withdraw'
     }
+  | { readonly type: 'wiped'; readonly record: WipeRecord }
   | { readonly type: 'gate-closed'; readonly gate: GateStatus }
   | { readonly type: 'gate-opened'; readonly gate: string }
   /** A delivery ended by throwing, or told about entries it was not given. */
@@ -54,6 +58,11 @@ export type OutboxEvent =
   /** Nothing more can be delivered now. */
   | { readonly type: 'drained' }
   | { readonly type: 'storage-failed'; readonly failure: Failure }
+
+/** The entry became a dead letter. */
+export function isDeadLetter({ type }: OutboxEvent): boolean {
+  return type === 'rejected' || type === 'parked' || type === 'expired'
+}
 
 export interface Emitter {
   emit(event: OutboxEvent): void

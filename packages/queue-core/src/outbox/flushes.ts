@@ -1,5 +1,5 @@
 import type { QueueStorage } from '../storage-port.js'
-import type { OutboxEvent } from './events.js'
+import { isDeadLetter, type OutboxEvent } from './events.js'
 import { abortError } from './failures.js'
 import type { GateKeeper } from './gates.js'
 import type { FlushOptions, FlushProgress, FlushResult } from './types.js'
@@ -120,7 +120,7 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
     notice(event) {
       if (current === undefined) return
       if (event.type === 'delivered') current.delivered++
-      else if (event.type === 'rejected' || event.type === 'parked') current.dead++
+      else if (isDeadLetter(event)) current.dead++
       else return
       tellProgress(current).catch(() => undefined)
     },

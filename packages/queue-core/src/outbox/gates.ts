@@ -22,7 +22,13 @@ interface GateRecord {
   trialRunning: boolean
   /** Somebody asked for a trial while one was running: that one says nothing about the world since. */
   askedMeanwhile: boolean
+  closedAt: number
+  /** When it was closed before, oldest first. */
+  readonly closures: { readonly from: number; readonly to: number }[]
 }
+
+/** More are joined, in favour of the entries: the time between two counts as closed. */
+const closuresKept = 256
 
 /** Which destinations are closed, and when one entry may find out whether they still are. */
 export interface GateKeeper {
@@ -47,6 +53,8 @@ export interface GateKeeper {
    * wait for one, and the storage tells when that comes. Never guessed from the time: it goes on in between.
    */
   nextTrialInMs(fruitless: ReadonlySet<string>): number | undefined
+  /** For how much of the last `ms` this outbox was open and the gate, as far as it knew, too. */
+  openMs(gate: string, ms: number): number
   status(): GateStatus[]
   /** Why something is closed, if anything is. */
   blockedBy(): Failure | undefined
@@ -57,6 +65,7 @@ export function gateKeeper(
   environment: { now(): number; random(): number },
 ): GateKeeper {
   const gates = new Map<string, GateRecord>()
+  const since = environment.now()
 
   function recordOf(gate: string): GateRecord {
     const known = gates.get(gate)
@@ -67,6 +76,8 @@ export function gateKeeper(
       wait: 0,
       trialRunning: false,
       askedMeanwhile: false,
+      closedAt: 0,
+      closures: [],
     }
     gates.set(gate, fresh)
     return fresh
@@ -122,6 +133,7 @@ export function gateKeeper(
       const record = recordOf(gate)
       const wasOpen = record.closure === undefined
       record.closure = closure
+      if (wasOpen) record.closedAt = environment.now()
       // Deliveries that were under way when the gate closed tell the same again; only a trial tells more.
       if (byTrial) {
         endTrial(record, waitFor(closure, wasOpen ? undefined : record.wait))
@@ -139,6 +151,12 @@ export function gateKeeper(
     },
     open(gate) {
       const record = recordOf(gate)
+      const { closures } = record
+      if (record.closure !== undefined) closures.push({ from: record.closedAt, to: environment.now() })
+      const [first, second] = closures
+      if (closures.length > closuresKept && first !== undefined && second !== undefined) {
+        closures.splice(0, 2, { from: first.from, to: second.to })
+      }
       record.closure = undefined
       record.trialRunning = false
       record.askedMeanwhile = false
@@ -156,6 +174,17 @@ export function gateKeeper(
         .filter(([gate, { trialRunning }]) => !trialRunning && !fruitless.has(gate))
         .map(([, record]) => trialInMs(record))
       return waits.length === 0 ? undefined : Math.min(...waits)
+    },
+    openMs(gate, ms) {
+      const now = environment.now()
+      const from = Math.max(since, now - ms)
+      const record = recordOf(gate)
+      const closedNow = record.closure === undefined ? 0 : Math.max(0, now - Math.max(from, record.closedAt))
+      const closed = record.closures.reduce(
+        (sum, closure) => sum + Math.max(0, Math.min(now, closure.to) - Math.max(from, closure.from)),
+        closedNow,
+      )
+      return Math.max(0, now - from - closed)
     },
     status() {
       return [...gates].map(([gate, record]) => {

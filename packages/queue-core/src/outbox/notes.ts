@@ -1,6 +1,7 @@
-import { decodeText, encodeJson, sha256, toHex } from '../internal/bytes.js'
+import { decodeText, encodeJson, toHex } from '../internal/bytes.js'
 import type { LeasedEntry } from '../storage-port.js'
 import type { Failure, ReceiptBody } from '../transport-port.js'
+import type { OutboxEnvironment } from './environment.js'
 
 /** What a delivery left. Hashes are lower-case hexadecimal SHA-256. */
 export interface Receipt extends ReceiptBody {
@@ -25,6 +26,8 @@ export interface PastEvent {
   readonly status?: number
   readonly actor?: string
   readonly reason?: string
+  readonly corrected?: true
+  readonly replacedSha256?: string
 }
 
 /** Why an entry is dead, or what its last attempt met. */
@@ -44,8 +47,10 @@ export interface DecisionNote {
   readonly decision: 'redrive' | 'discard' | 'withdraw'
   readonly actor: string
   readonly reason: string
-  /** A redrive brought new content. */
+  /** A redrive brought new content or a new header. */
   readonly corrected?: true
+  /** Of the payload that the correction took the place of. */
+  readonly replacedSha256?: string
   readonly history: readonly PastEvent[]
 }
 
@@ -120,7 +125,15 @@ function pastFailure(note: FailureNote): PastEvent {
 }
 
 function pastDecision(note: DecisionNote): PastEvent {
-  return { at: note.at, what: note.decision, actor: note.actor, reason: note.reason }
+  const { at, decision, actor, reason, corrected, replacedSha256 } = note
+  return {
+    at,
+    what: decision,
+    actor,
+    reason,
+    ...(corrected === undefined ? {} : { corrected }),
+    ...(replacedSha256 === undefined ? {} : { replacedSha256 }),
+  }
 }
 
 /** A server may answer with more issues than anybody reads; a note has a limit. */
@@ -159,7 +172,12 @@ export function failureNote(
 
 export function decisionNote(
   decision: DecisionNote['decision'],
-  by: { readonly actor: string; readonly reason: string; readonly corrected?: boolean },
+  by: {
+    readonly actor: string
+    readonly reason: string
+    readonly corrected?: boolean
+    readonly replacedSha256?: string
+  },
   at: string,
   previous: Uint8Array | undefined,
 ): Uint8Array {
@@ -170,6 +188,7 @@ export function decisionNote(
     actor: by.actor,
     reason: by.reason,
     ...(by.corrected === true ? { corrected: true } : {}),
+    ...(by.replacedSha256 === undefined ? {} : { replacedSha256: by.replacedSha256 }),
     history: historyAfter(previous),
   } satisfies DecisionNote)
 }
@@ -180,6 +199,7 @@ export async function buildReceipt(
   body: ReceiptBody,
   at: string,
   previous: Uint8Array | undefined,
+  sha256: OutboxEnvironment['sha256'],
 ): Promise<{ readonly bytes: Uint8Array; readonly hash: Uint8Array }> {
   const bytes = encodeJson({
     ...body,

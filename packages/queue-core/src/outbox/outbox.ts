@@ -1,13 +1,16 @@
+import { QueueError } from '../errors.js'
+import { storageLimits } from '../validate.js'
 import type { Appended, Decision, EntryDraft, EntrySummary } from '../storage-port.js'
 import { decisionFor } from './decisions.js'
 import { outboxDefaults } from './defaults.js'
 import { defaultEnvironment } from './environment.js'
-import { createEmitter, type OutboxEvent } from './events.js'
+import { createEmitter, isDeadLetter, type OutboxEvent } from './events.js'
 import { abortError, stopped } from './failures.js'
 import { createFlushes } from './flushes.js'
 import { gateKeeper } from './gates.js'
 import { createScheduler } from './scheduler.js'
 import { settledWaits } from './settled.js'
+import { wipeStorage } from './wipe.js'
 import type {
   DecidedBy,
   Outbox,
@@ -16,6 +19,20 @@ import type {
   RedriveOptions,
   WaitOptions,
 } from './types.js'
+
+/** Whether whoever waits for the entry should look at it. */
+function endsWait(event: OutboxEvent): event is OutboxEvent & { readonly sequence: number } {
+  const { type } = event
+  return type === 'delivered' || type === 'set-aside' || isDeadLetter(event)
+}
+
+function checkHeaders(drafts: readonly EntryDraft[]): void {
+  const { headerBytes } = storageLimits
+  if (!drafts.some(({ header }) => header.length > headerBytes)) return
+  throw new QueueError('ERR_INVALID_ENTRY', `header is longer than ${headerBytes} bytes`, {
+    hint: 'Correct the call; nothing was stored.',
+  })
+}
 
 /**
  * An outbox over a storage and a transport. Does nothing until it is asked: `start` delivers in the
@@ -42,9 +59,7 @@ export function openOutbox(options: OutboxOptions): Outbox {
 
   function emit(event: OutboxEvent): void {
     if (event.type === 'leased') busy = true
-    if (event.type === 'delivered' || event.type === 'rejected' || event.type === 'parked') {
-      waits.check(event.sequence)
-    }
+    if (endsWait(event)) waits.check(event.sequence)
     flushes.notice(event)
     emitter.emit(event)
   }
@@ -55,6 +70,7 @@ export function openOutbox(options: OutboxOptions): Outbox {
     defaults,
     environment,
     gates,
+    ttlMs: options.ttlMs,
     emit,
     wanted: () => running || flushes.running(),
     idle() {
@@ -96,7 +112,7 @@ export function openOutbox(options: OutboxOptions): Outbox {
     by: DecidedBy & Partial<RedriveOptions>,
   ): Promise<void> {
     alive()
-    await storage.decide(sequence, await decisionFor(storage, sequence, kind, by, now()))
+    await storage.decide(sequence, await decisionFor(storage, sequence, kind, by, now(), environment.sha256))
     emit({ type: 'decided', sequence, decision: kind })
     waits.check(sequence)
     scheduler.kick()
@@ -108,6 +124,8 @@ export function openOutbox(options: OutboxOptions): Outbox {
   ): Promise<readonly Appended[]> {
     alive()
     if (signal?.aborted === true) throw abortError()
+    // Adapters grant more to sealed headers; what callers may hand in is the same everywhere.
+    checkHeaders(drafts)
     const appended = await storage.append(drafts)
     for (const [at, { sequence, duplicate }] of appended.entries()) {
       emit({ type: 'enqueued', sequence, lane: drafts[at]?.lane ?? '', duplicate })
@@ -200,6 +218,19 @@ export function openOutbox(options: OutboxOptions): Outbox {
     discard: (sequence, by) => decide(sequence, 'discard', by),
     assumeDelivered: (sequence, by) => decide(sequence, 'assume-delivered', by),
     withdraw: (sequence, by) => decide(sequence, 'withdraw', by),
+    async wipe(by) {
+      alive()
+      const wasRunning = running
+      await halt()
+      try {
+        const record = await wipeStorage(storage, by, now())
+        emit({ type: 'wiped', record })
+        return record
+      } finally {
+        waits.check()
+        if (wasRunning && closing === undefined) outbox.start()
+      }
+    },
     gates: () => gates.status(),
     nudge(gate) {
       gates.hurry(gate)

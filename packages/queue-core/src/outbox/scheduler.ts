@@ -2,9 +2,10 @@ import { isLease, type Lease, type QueueStorage } from '../storage-port.js'
 import type { GateClosure, Transport } from '../transport-port.js'
 import { laneBackoff, nextWait } from './backoff.js'
 import type { OutboxDefaults } from './defaults.js'
-import { startDelivery, type Delivery } from './delivery.js'
+import { startDelivery, type Consignment, type Delivery } from './delivery.js'
 import type { OutboxEnvironment } from './environment.js'
 import type { OutboxEvent } from './events.js'
+import { endExpired, type PerishableEntry } from './expiry.js'
 import { codeOf, failureOf } from './failures.js'
 import type { GateKeeper } from './gates.js'
 
@@ -22,6 +23,7 @@ export interface SchedulerWorld {
   readonly defaults: OutboxDefaults
   readonly environment: OutboxEnvironment
   readonly gates: GateKeeper
+  readonly ttlMs: ((entry: PerishableEntry) => number | undefined) | undefined
   readonly emit: (event: OutboxEvent) => void
   /** Whether new leases may be taken. */
   readonly wanted: () => boolean
@@ -50,8 +52,9 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
     }, ms)
   }
 
-  function deliver(lease: Lease, trial: boolean): void {
-    const { gate, lane, entries } = lease
+  function deliver(consignment: Consignment, trial: boolean): void {
+    const { lease, entries } = consignment
+    const { gate, lane } = lease
     let inconclusive = trial
     emit({ type: 'leased', lane, gate, sequences: entries.map(({ sequence }) => sequence), trial })
 
@@ -79,7 +82,7 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
           emit(event)
         },
       },
-      lease,
+      consignment,
     )
     active.add(delivery)
     void delivery.done.then(() => {
@@ -111,18 +114,24 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
         tried.add(trial)
         gates.beginTrial(trial)
       }
+      const askedAt = environment.now()
       const lease = await takeLease(trial)
       if (!isLease(lease)) {
-        if (trial !== undefined) {
-          gates.dropTrial(trial)
-          continue
-        }
-        nextDue = lease.nextDueInMs
-        break
+        // Of a closed gate only its own trial asks: the entry to try may be delayed, or held by a lost lease.
+        const { nextDueInMs } = lease
+        if (nextDueInMs !== undefined) nextDue = Math.min(nextDue ?? Infinity, nextDueInMs)
+        if (trial === undefined) break
+        gates.dropTrial(trial)
+        continue
       }
       gates.see(lease.gate)
-      if (world.wanted()) deliver(lease, trial !== undefined)
-      else await giveBack(lease, trial)
+      if (!world.wanted()) {
+        await giveBack(lease, trial)
+        continue
+      }
+      // A trial finds out about the gate; whatever has outlived its time goes when it is open again.
+      const entries = trial === undefined ? await endExpired(world, lease) : lease.entries
+      if (entries.length > 0) deliver({ lease, entries, askedAt }, trial !== undefined)
     }
     // With all hands full nothing can start before one is free, and that kicks.
     if (active.size >= defaults.lanes) return undefined
@@ -133,13 +142,15 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
 
   async function takeLease(trial: string | undefined): ReturnType<QueueStorage['lease']> {
     try {
-      return await storage.lease({
+      const answer = await storage.lease({
         limit: trial === undefined ? defaults.runEntries : 1,
         maxBytes: defaults.runBytes,
         ttlMs: defaults.leaseMs,
         closedGates: trial === undefined ? gates.closedGates() : [],
         ...(trial === undefined ? {} : { onlyGate: trial }),
       })
+      for (const sequence of answer.setAside ?? []) emit({ type: 'set-aside', sequence })
+      return answer
     } catch (error) {
       if (trial !== undefined) gates.dropTrial(trial)
       throw error

@@ -2,6 +2,7 @@ import type { Lease, LeasedEntry, Settlement } from '../storage-port.js'
 import type { Failure, Outcome } from '../transport-port.js'
 import { clamp, type LaneBackoff } from './backoff.js'
 import type { OutboxDefaults } from './defaults.js'
+import type { OutboxEnvironment } from './environment.js'
 import type { OutboxEvent } from './events.js'
 import { buildReceipt, failureNote } from './notes.js'
 
@@ -34,6 +35,7 @@ export function createJudge(options: {
   readonly defaults: OutboxDefaults
   readonly backoff: LaneBackoff
   readonly at: () => string
+  readonly sha256: OutboxEnvironment['sha256']
 }): Judge {
   const { lease, defaults, backoff, at } = options
   const { lane, gate } = lease
@@ -101,7 +103,7 @@ export function createJudge(options: {
     before: Uint8Array | undefined,
   ): Promise<{ verdict: Verdict; hash: Uint8Array }> {
     const { sequence, ageMs, attempts } = entry
-    const { bytes, hash } = await buildReceipt(entry, outcome.receipt, at(), before)
+    const { bytes, hash } = await buildReceipt(entry, outcome.receipt, at(), before, options.sha256)
     return {
       hash,
       verdict: {

@@ -11,8 +11,10 @@ import type { Failure, Transport } from '../transport-port.js'
 import type { OutboxDefaults } from './defaults.js'
 import type { OutboxEnvironment } from './environment.js'
 import type { OutboxEvent } from './events.js'
+import type { PerishableEntry } from './expiry.js'
 import type { GateStatus } from './gates.js'
 import type { Settled } from './settled.js'
+import type { WipeRecord } from './wipe.js'
 
 /** Options of `openOutbox`. */
 export interface OutboxOptions {
@@ -20,6 +22,11 @@ export interface OutboxOptions {
   readonly transport: Transport
   /** Overrides of `outboxDefaults()`. */
   readonly defaults?: Partial<OutboxDefaults>
+  /**
+   * How long one entry is worth delivering, by its header or lane; `undefined` leaves it to
+   * `defaults.ttlMs`. Called whenever the entry's turn comes.
+   */
+  readonly ttlMs?: (entry: PerishableEntry) => number | undefined
   /** Overrides of clock, randomness and timers. */
   readonly environment?: Partial<OutboxEnvironment>
 }
@@ -117,6 +124,12 @@ export interface Outbox {
   assumeDelivered(sequence: number, options: DecidedBy): Promise<void>
   /** Takes back an entry that waits and is not being delivered. */
   withdraw(sequence: number, options: DecidedBy): Promise<void>
+  /**
+   * Erases everything: entries, receipts and notes. What was erased, by whom and why, is kept as the note
+   * `fhir-outbox-wiped`. Deliveries under way are aborted first and wound up; waits end with
+   * `ERR_NO_SUCH_ENTRY`. Rejects with `ERR_UNSUPPORTED` when the storage cannot be wiped.
+   */
+  wipe(by: DecidedBy): Promise<WipeRecord>
   /** The destinations seen so far. */
   gates(): readonly GateStatus[]
   /** Hint that the world has changed (online again, signed in): closed gates are tried now. */

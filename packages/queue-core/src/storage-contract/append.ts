@@ -1,4 +1,5 @@
 import { isLease } from '../storage-port.js'
+import { adapterLimits } from '../validate.js'
 import { equal, ok, present, rejects } from './assert.js'
 import { add, addOne, deliver, draft, lease, nothing, sequences, text, ttl } from './bench.js'
 import type { DefineTest } from './types.js'
@@ -51,7 +52,7 @@ export function appendTests(test: DefineTest): void {
 
   const invalid: readonly [string, Parameters<typeof draft>[0]][] = [
     ['a payload over 16 MiB', { payload: new Uint8Array(16 * mebibyte + 1) }],
-    ['a header over 4,096 bytes', { header: new Uint8Array(4097) }],
+    ['a header over the limit', { header: new Uint8Array(adapterLimits.headerBytes + 1) }],
     ['a key over 512 UTF-8 bytes', { key: 'é'.repeat(257) }],
     ['an empty key', { key: '' }],
     ['a lane with a lone surrogate', { lane: 'a\ud800b' }],

@@ -129,6 +129,9 @@ function audited(storage: QueueStorage): QueueStorage {
     notes: storage.notes,
     watch: (listener) => storage.watch(listener),
     ...(storage.hurry === undefined ? {} : { hurry: storage.hurry.bind(storage) }),
+    ...(storage.wipe === undefined
+      ? {}
+      : { wipe: (keep) => check(storage.wipe?.(keep) ?? Promise.resolve()) }),
     stats: () => storage.stats(),
     sync: () => storage.sync(),
     close: () => storage.close(),

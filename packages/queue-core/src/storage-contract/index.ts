@@ -7,6 +7,7 @@ import { crashTests, lifecycleTests, manyTests } from './lifecycle.js'
 import { markTests } from './marks.js'
 import { noteTests, queryTests } from './queries.js'
 import { settleTests } from './settle.js'
+import { wipeTests } from './wipe.js'
 import type { DefineTest, StorageContract } from './types.js'
 
 export type { ContractRunner, StorageContract } from './types.js'
@@ -21,6 +22,7 @@ const topics: readonly [string, (test: DefineTest) => void][] = [
   ['decisions', decisionTests],
   ['read, list, stats, watch', queryTests],
   ['notes', noteTests],
+  ['wipe', wipeTests],
   ['open and close', lifecycleTests],
   ['crash', crashTests],
   ['several handles', manyTests],

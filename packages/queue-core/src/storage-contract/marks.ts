@@ -1,3 +1,4 @@
+import { adapterLimits } from '../validate.js'
 import { equal, ok, present, rejects } from './assert.js'
 import { add, addOne, deliver, lease, nothing, sequences, stateOf, text, ttl } from './bench.js'
 import type { DefineTest } from './types.js'
@@ -22,6 +23,8 @@ export function markTests(test: DefineTest): void {
     equal(await stateOf(storage, a), 'unknown', 'marked')
     equal(await stateOf(storage, c), 'waiting', 'unmarked')
     equal((await storage.stats()).unknown, 2, 'stats.unknown')
+    const shown = present(await storage.read(a), 'entry').mark
+    ok(shown === undefined || shown.group === 'request 1', 'a mark is shown as it is, or not at all')
     const unknown = await lease(storage)
     equal(sequences(unknown), [a, b], 'unknown entries come alone')
     const first = present(unknown.entries[0], 'entry')
@@ -129,7 +132,7 @@ export function markTests(test: DefineTest): void {
     const taken = await lease(storage)
     await rejects(storage.mark(taken, [{ sequence, group: 'g'.repeat(65) }]), 'ERR_INVALID_ENTRY', 'group')
     await rejects(
-      storage.mark(taken, [{ sequence, group: 'g', info: new Uint8Array(1025) }]),
+      storage.mark(taken, [{ sequence, group: 'g', info: new Uint8Array(adapterLimits.markInfoBytes + 1) }]),
       'ERR_INVALID_ENTRY',
       'info',
     )

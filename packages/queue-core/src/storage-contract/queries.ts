@@ -1,3 +1,4 @@
+import { adapterLimits } from '../validate.js'
 import { equal, ok, present, rejects } from './assert.js'
 import { add, addOne, deliver, kill, lease, stateOf, text } from './bench.js'
 import type { DefineTest } from './types.js'
@@ -187,7 +188,11 @@ export function noteTests(test: DefineTest): void {
       note.bytes.fill(1)
       equal(present(await notes.get(name), 'note').bytes, new Uint8Array(size).fill(0xa5), 'a copy')
     }
-    await rejects(notes.put('big', new Uint8Array(256 * 1024 + 1), 0), 'ERR_INVALID_ENTRY', 'too large')
+    await rejects(
+      notes.put('big', new Uint8Array(adapterLimits.noteBytes + 1), 0),
+      'ERR_INVALID_ENTRY',
+      'too large',
+    )
   })
 
   test('of notes put at the same time with one version, one wins', async ({ storage }) => {
@@ -197,6 +202,14 @@ export function noteTests(test: DefineTest): void {
     const won = puts.flatMap((put, at) => (put.status === 'fulfilled' ? [at] : []))
     equal(won.length, 1, 'winners')
     equal(present(await storage.notes.get('n'), 'note').bytes, text(String(won[0])), 'its bytes')
+  })
+
+  test('notes tell their names, if the adapter can', async ({ storage }) => {
+    const { notes } = storage
+    if (notes.names === undefined) return
+    equal(await notes.names(), [], 'none yet')
+    for (const name of ['', 'a', '__proto__', 'é']) await notes.put(name, text('x'), 0)
+    equal((await notes.names()).toSorted(), ['', '__proto__', 'a', 'é'], 'names')
   })
 
   test('notes are no entries', async ({ storage }) => {

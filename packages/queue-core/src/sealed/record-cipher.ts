@@ -1,0 +1,16 @@
+/**
+ * Encrypts and authenticates records. Both calls reject with an error whose `code` is `ERR_KEY_LOCKED` while
+ * there is no key (nobody has unlocked it, the key service cannot be reached); they must not wait for one. Any
+ * other rejection of `decrypt` says that the record is not what `encrypt` made.
+ *
+ * What `encrypt` returns must say by itself which key opens it, so that keys can be rotated, and may be at most
+ * 512 bytes longer than the record.
+ */
+export interface RecordCipher {
+  encrypt(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array>
+  /** Rejects when the record or the associated data are not what `encrypt` was given. */
+  decrypt(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array>
+}
+
+/** More would not fit into what adapters grant to sealed records: see `adapterLimits`. */
+export const maxOverhead = 512

@@ -1,0 +1,6 @@
+export { seededRandom, type SeededRandom } from './random.js'
+export { runSeeds, type RunSeedsOptions, type SeedsSummary } from './run-seeds.js'
+export type { NetworkFaults } from './server.js'
+export { simulateOutbox, type SimulationOptions, type SimulationReport } from './simulate-outbox.js'
+export { survivingMemory, type SimulatedStore, type SimulationKit } from './store.js'
+export type { Verdicts } from './judge.js'
