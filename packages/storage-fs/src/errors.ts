@@ -41,3 +41,15 @@ export function newerFormat(directory: string, version: number): QueueError {
     },
   )
 }
+
+export function notEmpty(directory: string): QueueError {
+  return new QueueError('ERR_STORAGE_FAILED', `${directory} is not empty`, {
+    hint: 'Nothing was changed. Choose a directory that does not exist yet, or an empty one.',
+  })
+}
+
+export function unfinishedSalvage(directory: string): QueueError {
+  return new QueueError('ERR_STORAGE_FAILED', `${directory} holds a salvage that was interrupted`, {
+    hint: 'Remove it and salvage the damaged storage again; that one was not changed.',
+  })
+}

@@ -4,6 +4,11 @@ export interface FsFile {
   read(into: Uint8Array, position: number): Promise<number>
   /** Resolves to the number of bytes written. */
   write(bytes: Uint8Array, position: number): Promise<number>
+  /**
+   * Writes and makes this write durable in one step, and says nothing about earlier ones. Optional: without it,
+   * or when the space was never written before, `write` and `datasync` do the same in two.
+   */
+  writeSynced?(bytes: Uint8Array, position: number): Promise<number>
   /** Makes data and size durable. */
   datasync(): Promise<void>
   truncate(length: number): Promise<void>
@@ -33,6 +38,11 @@ export interface FsPort {
   create(path: string): Promise<FsFile>
   /** Creates a file with this content, all at once and synced. Rejects with `EEXIST` and then changes nothing. */
   publish(path: string, content: Uint8Array): Promise<void>
+  /**
+   * Gives a file a second name. Rejects with `EEXIST` and then changes nothing. Optional: without it, or when it
+   * rejects with `EPERM`, `ENOTSUP` or `ENOSYS`, log files are not prepared in advance.
+   */
+  link?(from: string, to: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   /** Names only, in any order. */
@@ -43,6 +53,8 @@ export interface FsPort {
   syncDirectory(path: string): Promise<void>
   /** The size in bytes, or `undefined` when there is no such file. */
   stat(path: string): Promise<{ readonly size: number } | undefined>
+  /** Whether there is such a file, answered at once. Optional: `stat` does the same with a detour. */
+  existsNow?(path: string): boolean
   /** Free bytes for this user, or `undefined` where the platform does not tell. */
   freeBytes(path: string): Promise<number | undefined>
   /** The running process. */

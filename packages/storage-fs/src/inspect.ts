@@ -1,6 +1,6 @@
 import { QueueError, type QueueStats } from '@fhir-outbox/queue-core'
 import { storageFailed } from './errors.js'
-import type { FsPort } from './fs-port.js'
+import { type FsPort, systemCode } from './fs-port.js'
 import { readHolder } from './internal/lock.js'
 import { recover } from './internal/recover.js'
 import { segmentFiles } from './internal/segment-files.js'
@@ -39,11 +39,36 @@ export async function inspectFsStorage(
   options: InspectFsStorageOptions = {},
 ): Promise<FsInspection> {
   const fs = options.fs ?? nodeFs()
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await look(fs, directory)
+    } catch (error) {
+      // The process that uses it removed a segment meanwhile.
+      if (attempt < 5 && systemCode(error) === 'ENOENT' && (await exists(fs, directory))) continue
+      if (error instanceof QueueError) throw error
+      throw storageFailed(`the storage in ${directory} cannot be read`, error)
+    }
+  }
+}
+
+async function exists(fs: FsPort, directory: string): Promise<boolean> {
+  return await fs.readdir(directory).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function look(fs: FsPort, directory: string): Promise<FsInspection> {
   const files = segmentFiles(fs, directory)
   try {
     const owner = await readHolder(fs, directory)
     const now = Date.now()
-    const recovered = await recover(fs, directory, files, { owner: 'inspect', now, readOnly: true })
+    const recovered = await recover(fs, directory, files, {
+      owner: 'inspect',
+      now,
+      readOnly: true,
+      verify: true,
+    })
     const { catalog } = recovered
     let bytes = 0
     for (const { size } of catalog.segments.values()) bytes += size
@@ -56,9 +81,6 @@ export async function inspectFsStorage(
       unreadable: recovered.lost.map(({ sequence }) => sequence),
       nextSequence: recovered.nextSequence,
     }
-  } catch (error) {
-    if (error instanceof QueueError) throw error
-    throw storageFailed(`the storage in ${directory} cannot be read`, error)
   } finally {
     await files.close()
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { hostname, uptime } from 'node:os'
 import { type FsFile, type FsPort, systemCode } from './fs-port.js'
+import { publishWith } from './internal/publish.js'
 
 // The callback calls are faster than fs.promises on the hot path, and a promise costs nothing extra here.
 function settle<T>(resolve: (value: T) => void, reject: (error: unknown) => void) {
@@ -18,8 +19,17 @@ function done(resolve: () => void, reject: (error: unknown) => void) {
   }
 }
 
-function wrap(fd: number): FsFile {
+/** `syncedFd`: the same file, opened so that every write is durable when it is done. */
+function wrap(fd: number, syncedFd?: number): FsFile {
   return {
+    ...(syncedFd === undefined
+      ? {}
+      : {
+          writeSynced: (bytes: Uint8Array, position: number) =>
+            new Promise<number>((resolve, reject) => {
+              fs.write(syncedFd, bytes, 0, bytes.length, position, settle(resolve, reject))
+            }),
+        }),
     read: (into, position) =>
       new Promise((resolve, reject) => {
         fs.read(fd, into, 0, into.length, position, settle(resolve, reject))
@@ -40,42 +50,34 @@ function wrap(fd: number): FsFile {
       new Promise<fs.Stats>((resolve, reject) => {
         fs.fstat(fd, settle(resolve, reject))
       }).then((stats) => stats.size),
-    close: () =>
-      new Promise((resolve, reject) => {
-        fs.close(fd, done(resolve, reject))
-      }),
+    close: async () => {
+      if (syncedFd !== undefined) await closeFd(syncedFd)
+      await closeFd(fd)
+    },
   }
 }
 
-function openFd(path: string, flags: string): Promise<number> {
+function closeFd(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.close(fd, done(resolve, reject))
+  })
+}
+
+function openFd(path: string, flags: string | number): Promise<number> {
   return new Promise((resolve, reject) => {
     fs.open(path, flags, 0o600, settle(resolve, reject))
   })
 }
 
-async function writeWhole(path: string, content: Uint8Array): Promise<void> {
-  const handle = await fs.promises.open(path, 'wx', 0o600)
+async function create(path: string): Promise<FsFile> {
+  const fd = await openFd(path, 'wx+')
+  // Elsewhere a synced write may stay in a cache of the disk.
+  if (process.platform !== 'linux') return wrap(fd)
   try {
-    await handle.writeFile(content)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-// A hard link makes name and content appear in one step, so that nobody ever reads half a lock file.
-async function publish(path: string, content: Uint8Array): Promise<void> {
-  const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  await writeWhole(draft, content)
-  try {
-    await fs.promises.link(draft, path)
+    return wrap(fd, await openFd(path, fs.constants.O_WRONLY | fs.constants.O_DSYNC))
   } catch (error) {
-    const code = systemCode(error)
-    // File systems without hard links (FAT, some network mounts): exclusive creation is the best there is.
-    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'ENOSYS') throw error
-    await writeWhole(path, content)
-  } finally {
-    await fs.promises.rm(draft, { force: true })
+    await closeFd(fd)
+    throw error
   }
 }
 
@@ -121,12 +123,14 @@ async function startOf(pid: number): Promise<string | undefined> {
 
 /** The file system of Node.js. */
 export function nodeFs(): FsPort {
-  return {
+  const port: FsPort = {
     // macOS and Windows disks may keep synced data in a volatile cache; no claim is made there.
     powerSafe: process.platform === 'linux',
     open: async (path, mode) => wrap(await openFd(path, mode === 'read' ? 'r' : 'r+')),
-    create: async (path) => wrap(await openFd(path, 'wx+')),
-    publish,
+    create,
+    publish: (path, content) =>
+      publishWith(port, path, `${path}.${randomBytes(6).toString('hex')}.tmp`, content),
+    link: (from, to) => fs.promises.link(from, to),
     rename: (from, to) => fs.promises.rename(from, to),
     unlink: (path) => fs.promises.unlink(path),
     readdir: (path) => fs.promises.readdir(path),
@@ -142,6 +146,7 @@ export function nodeFs(): FsPort {
           else reject(error)
         })
       }),
+    existsNow: (path) => fs.statSync(path, { throwIfNoEntry: false }) !== undefined,
     freeBytes: async (path) => {
       const stats = await fs.promises.statfs(path)
       return stats.bavail * stats.bsize
@@ -153,4 +158,5 @@ export function nodeFs(): FsPort {
     }),
     processStarted: startOf,
   }
+  return port
 }

@@ -1,21 +1,26 @@
 import type { QueueLimits, QueueStorage, Retention } from '@fhir-outbox/queue-core'
 import { QueueError } from '@fhir-outbox/queue-core'
-import { storageFailed } from './errors.js'
+import { storageFailed, unfinishedSalvage } from './errors.js'
 import type { FsPort } from './fs-port.js'
 import { createAppend, forgetOld } from './internal/append.js'
 import type { Catalog } from './internal/catalog.js'
+import { CHECKPOINT_NAME, contentOf, writeCheckpoint } from './internal/checkpoint.js'
 import { compact } from './internal/compact.js'
 import { decide } from './internal/decide.js'
 import { lease, mark, settle } from './internal/lease.js'
 import { type Ownership, takeOwnership } from './internal/lock.js'
-import { logWriter, type SegmentInfo } from './internal/log-writer.js'
+import { logWriter } from './internal/log-writer.js'
 import { createNotes } from './internal/notes.js'
+import { UNFINISHED_SALVAGE } from './internal/patient-reads.js'
 import { readEntry, readPage } from './internal/read.js'
 import { CLOSE } from './internal/records.js'
-import { checkFormat, recover, type Recovered } from './internal/recover.js'
-import { repair } from './internal/repair.js'
+import { recover, type Recovered } from './internal/recover.js'
+import { clearLeftovers, repair } from './internal/repair.js'
 import { createRoom } from './internal/room.js'
 import { segmentFiles, type SegmentFiles } from './internal/segment-files.js'
+import type { SegmentInfo } from './internal/segment-writer.js'
+import { checkFormat } from './internal/segments.js'
+import { sparePool } from './internal/spares.js'
 import { requireOpen, type Store } from './internal/store.js'
 import { nodeFs } from './node-fs.js'
 
@@ -38,6 +43,11 @@ export interface FsStorageOptions {
   readonly receipts?: Partial<Retention>
   /** A log file is closed when it would grow beyond this. Default 16 MiB. */
   readonly segmentBytes?: number
+  /**
+   * Read and check every record while opening, instead of trusting what was written down when the storage was
+   * closed. Damage is then found at once and not when an entry is read. Default `false`.
+   */
+  readonly verify?: boolean
 }
 
 /** What opening found. */
@@ -48,6 +58,11 @@ export interface FsRecovery {
   readonly quarantined: readonly number[]
   /** Waiting entries that became `unknown`, because a damaged record may have been the mark of a request. */
   readonly doubtful: readonly number[]
+  /**
+   * How the content of the log was found out: from the checkpoint of a clean close, or from its segments, by
+   * their footers or by reading every record.
+   */
+  readonly source: { readonly checkpoint: boolean; readonly footers: number; readonly scanned: number }
 }
 
 /** A queue storage in files. */
@@ -74,10 +89,15 @@ export async function openFsStorage(options: FsStorageOptions): Promise<FsStorag
   let files: SegmentFiles | undefined
   try {
     await fs.mkdir(directory)
+    if ((await fs.readdir(directory)).includes(UNFINISHED_SALVAGE)) throw unfinishedSalvage(directory)
     const generation = await checkFormat(fs, directory)
     owner = await takeOwnership(fs, directory, generation)
     files = segmentFiles(fs, directory)
-    const recovered = await recover(fs, directory, files, { owner: leaseOwner(owner), now: clock() })
+    const recovered = await recover(fs, directory, files, {
+      owner: leaseOwner(owner),
+      now: clock(),
+      verify: options.verify ?? false,
+    })
     return await start(options, { fs, clock, owner, files, recovered })
   } catch (error) {
     await files?.close()
@@ -112,16 +132,23 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
   const { catalog } = recovered
   const segmentBytes = options.segmentBytes ?? 16 * MIB
   const listeners = new Set<() => void>()
+  const spares = sparePool(fs, directory, { generation: owner.generation, segmentBytes })
+  let outdated: Promise<void> | undefined
   const writer = logWriter({
     fs,
     directory,
     owner,
     segmentBytes,
+    spares,
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
     now: clock,
     nextSequence: recovered.nextSequence,
     previous: recovered.previous,
-    started: (info) => follow(catalog, files, info),
+    started: (info) => {
+      follow(catalog, files, info)
+      // It does not agree with the log any more, and would only be in the way of who looks at the directory.
+      outdated ??= fs.unlink(`${directory}/${CHECKPOINT_NAME}`).catch(() => undefined)
+    },
   })
   let tidying: Promise<void> | undefined
 
@@ -131,6 +158,7 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     catalog,
     writer,
     files,
+    spares,
     limits: {
       entries: limits.entries ?? 1_000_000,
       bytes: limits.bytes ?? 2 * 1024 * MIB,
@@ -156,6 +184,8 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
         })
     },
     busy: new Map(),
+    leaseReader: files.reader(),
+    leasedTo: 0,
     nextSequence: recovered.nextSequence,
     closed: false,
   }
@@ -166,6 +196,7 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
   const underWay = new Set<Promise<unknown>>()
 
   await repair(store, recovered)
+  await clearLeftovers(store, owner.generation)
   await room.look()
   forgetOld(store)
 
@@ -176,6 +207,24 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     })
     underWay.add(call)
     return call
+  }
+
+  /** Saves the next opening its work; without it, the log says the same. */
+  async function checkpoint(): Promise<void> {
+    const { current } = writer
+    if (current === undefined && recovered.source.checkpoint) return
+    try {
+      await outdated
+      catalog.index.abandonLeases(clock())
+      const where = {
+        generation: current === undefined ? recovered.generation : owner.generation,
+        nextSequence: store.nextSequence,
+        last: current === undefined ? recovered.previous : { segment: current.segment, end: current.size },
+      }
+      await writeCheckpoint(fs, directory, contentOf(catalog, files, where, clock()))
+    } catch {
+      // Everything is durable without it.
+    }
   }
 
   async function close(): Promise<void> {
@@ -189,11 +238,12 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
         // It vouches for everything before it: what is damaged later was not torn by a crash.
         writer.push([{ type: CLOSE, more: false, sequence: 0, at: clock(), meta: () => undefined }])
       }
-      await writer.close()
+      if (await writer.close()) await checkpoint()
     } catch (error) {
       await writer.abandon()
       throw error
     } finally {
+      await spares.close()
       await files.close()
       await owner.release()
     }
@@ -210,6 +260,7 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
       cutBytes: recovered.cutBytes,
       quarantined: recovered.lost.map((entry) => entry.sequence),
       doubtful: recovered.doubtful,
+      source: recovered.source,
     },
     append: (drafts) => run(() => append(drafts)),
     lease: (request) => run(() => lease(store, request)),
@@ -225,6 +276,7 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     notes: {
       get: (name) => run(() => notes.get(name)),
       put: (name, bytes, expectedVersion) => run(() => notes.put(name, bytes, expectedVersion)),
+      names: () => run(() => notes.names()),
     },
     watch: (listener) => {
       requireOpen(store)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { byteReader, byteWriter, MalformedRecord } from '../src/internal/bytes.js'
 import { crc32c } from '../src/internal/crc32c.js'
 import { encodeSegmentHeader, layFrame, sealFrame, seedOf } from '../src/internal/frame.js'
-import { keyTable } from '../src/internal/key-table.js'
+import { keyHash, keyTable } from '../src/internal/key-table.js'
 import { ENTRY, writeBase } from '../src/internal/records.js'
 import { bytes } from './support/tools.js'
 
@@ -83,7 +83,7 @@ describe('the documented example', () => {
   it('is what the code writes', () => {
     const salt = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
     const header = encodeSegmentHeader({
-      version: 1,
+      version: 2,
       segment: 1,
       generation: 1,
       previous: 0,
@@ -116,17 +116,25 @@ describe('the documented example', () => {
 })
 
 describe('the key table', () => {
-  it('finds every key and lets forgotten ones go', () => {
+  it('finds every key over many groups, lets forgotten ones go, and survives being saved', () => {
     const known = new Set<number>()
     const table = keyTable((sequence) => known.has(sequence))
-    for (let sequence = 1; sequence <= 5000; sequence++) {
+    for (let sequence = 1; sequence <= 100_000; sequence++) {
       known.add(sequence)
-      table.add(`key-${sequence}`, sequence)
-      if (sequence > 1000) known.delete(sequence - 1000)
+      table.add(keyHash(`key-${sequence}`), sequence)
+      if (sequence <= 1000 || sequence % 10_000 === 0) continue
+      known.delete(sequence - 1000)
+      table.forget(sequence - 1000)
     }
-    for (const sequence of known) expect(table.candidates(`key-${sequence}`)).toContain(sequence)
-    table.add('key-5000', 5001)
-    expect(table.candidates('key-5000')).toEqual([5000, 5001])
-    expect(table.candidates('absent')).toEqual([])
+    const kept = table.dump().reduce((sum, { hashes }) => sum + hashes.length, 0)
+    expect(kept).toBeLessThan(40_000)
+    table.add(keyHash('key-100000'), 100_001)
+    const loaded = keyTable((sequence) => known.has(sequence))
+    loaded.load(table.dump())
+    for (const each of [table, loaded]) {
+      for (const sequence of known) expect(each.candidates(`key-${sequence}`)).toContain(sequence)
+      expect(each.candidates('key-100000')).toEqual([100_000, 100_001])
+      expect(each.candidates('absent')).toEqual([])
+    }
   })
 })

@@ -1,4 +1,5 @@
 import { type Appended, checkDrafts, type EntryDraft, QueueError } from '@fhir-outbox/queue-core'
+import { keyHash } from './key-table.js'
 import type { FrameDraft } from './log-writer.js'
 import { ENTRY, RETIRE, writeBase, writeRetired } from './records.js'
 import { readBase } from './read.js'
@@ -12,6 +13,7 @@ interface NewEntry {
   readonly lane: string
   readonly gate: string
   readonly key: string
+  readonly keyHash: number
   readonly after: readonly number[]
   readonly payloadBytes: number
   readonly appendedAt: number
@@ -86,6 +88,7 @@ export function createAppend(store: Store, room: Room): Append {
         lane,
         gate,
         key,
+        keyHash: keyHash(key),
         after: draft.after === undefined ? [] : [...draft.after],
         payloadBytes: payload.length,
         appendedAt: now,
@@ -99,6 +102,7 @@ export function createAppend(store: Store, room: Room): Append {
         at: now,
         meta: (into) => writeBase(into, { ...entry, header }),
         data: payload,
+        ...(entry.after.length === 0 ? { plain: entry } : {}),
         written: (location) => {
           entry.location = location
         },

@@ -89,19 +89,35 @@ export function byteWriter(initial = 4096): ByteWriter {
       writer.raw(source)
     },
     text: (value) => {
-      // UTF-8 has no place for a lone surrogate; such a string is kept as UTF-16 units.
-      if (/\p{Surrogate}/u.test(value)) {
-        writer.u32((UTF16 | value.length) >>> 0)
-        for (let index = 0; index < value.length; index++) writer.u16(value.charCodeAt(index))
-        return
+      const { length: count } = value
+      const at = room(4 + count)
+      data.setUint32(at, count, true)
+      // Nearly every lane, gate and key is plain ASCII and short: a loop is faster than the encoder.
+      let index = count > 256 ? -1 : 0
+      for (let code = 0; index >= 0 && index < count; index++) {
+        code = value.charCodeAt(index)
+        if (code >= 0x80) break
+        bytes[at + 4 + index] = code
       }
-      const head = room(4)
-      const at = room(value.length * 3)
-      const { written } = encoder.encodeInto(value, bytes.subarray(at))
-      length = at + written
-      data.setUint32(head, written, true)
+      if (index === count) return
+      length = at
+      encodeText(value)
     },
     setU32: (at, value) => data.setUint32(at, value, true),
+  }
+
+  function encodeText(value: string): void {
+    // UTF-8 has no place for a lone surrogate; such a string is kept as UTF-16 units.
+    if (/\p{Surrogate}/u.test(value)) {
+      writer.u32((UTF16 | value.length) >>> 0)
+      for (let index = 0; index < value.length; index++) writer.u16(value.charCodeAt(index))
+      return
+    }
+    const head = room(4)
+    const at = room(value.length * 3)
+    const { written } = encoder.encodeInto(value, bytes.subarray(at))
+    length = at + written
+    data.setUint32(head, written, true)
   }
   return writer
 }
@@ -122,6 +138,8 @@ export interface ByteReader {
   raw(count: number): Uint8Array
   block(): Uint8Array
   text(): string
+  /** Passes over a block or a text. */
+  skip(): void
 }
 
 // A class, because recovery makes one for every record: closures would cost more than the reading.
@@ -174,6 +192,11 @@ class Reader implements ByteReader {
 
   block(): Uint8Array {
     return this.raw(this.u32())
+  }
+
+  skip(): void {
+    const length = this.u32()
+    this.#take(length < UTF16 ? length : (length - UTF16) * 2)
   }
 
   text(): string {

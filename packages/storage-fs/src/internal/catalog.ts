@@ -1,7 +1,15 @@
 import { laneIndex, type LaneIndex, type Settlement } from '@fhir-outbox/queue-core'
 import { type KeyTable, keyTable } from './key-table.js'
-import { segmentOf } from './log-writer.js'
+import { segmentOf } from './location.js'
 import type { Forgotten } from './records.js'
+
+export interface Settled {
+  readonly at: number
+  readonly delivered: boolean
+  /** Counts settlements, because several may have the same time. */
+  readonly order: number
+  location: number
+}
 
 /** What is remembered about an entry that had trouble or was settled, beside the index. */
 export interface Extra {
@@ -11,15 +19,14 @@ export interface Extra {
   /** The note itself, while it is on its way. */
   noteBytes?: Uint8Array
   /** Set once it is delivered or discarded. */
-  settled?: { readonly at: number; readonly delivered: boolean; location: number }
+  settled?: Settled
 }
 
-export interface LaneFacts {
-  /** Entries of the lane that are known. */
-  known: number
-  hash?: Uint8Array
+/** The end of a lane's chain of receipts. */
+export interface ChainEnd {
+  readonly hash: Uint8Array
   /** Segment that holds the hash; Infinity while it is on its way to the file. */
-  hashSegment: number
+  segment: number
 }
 
 export interface NamedNote {
@@ -47,13 +54,22 @@ export interface Catalog {
   readonly index: LaneIndex
   readonly keys: KeyTable
   readonly extras: Map<number, Extra>
-  readonly lanes: Map<string, LaneFacts>
+  /** How many entries of each lane are known. */
+  readonly lanes: Map<string, number>
+  readonly chains: Map<string, ChainEnd>
   readonly notes: Map<string, NamedNote>
   readonly segments: Map<number, SegmentFacts>
   forgotten: Forgotten
 
   /** An entry begins to be known: its lane, its key, its bytes. */
-  learn(entry: { sequence: number; lane: string; key: string; payloadBytes: number; location: number }): void
+  learn(entry: {
+    readonly sequence: number
+    readonly lane: string
+    /** See `keyHash`; absent when nobody knows the key. */
+    readonly keyHash?: number
+    readonly payloadBytes: number
+    readonly location: number
+  }): void
   /** Moves an entry to where its newest base record is. */
   moved(sequence: number, payloadBytes: number, location: number, now: number): void
   /** The entry was delivered or discarded: its payload is not needed any more. Call after the index knows. */
@@ -68,8 +84,10 @@ export interface Catalog {
 export function createCatalog(owner: string): Catalog {
   const index = laneIndex({ owner })
   const extras = new Map<number, Extra>()
-  const lanes = new Map<string, LaneFacts>()
+  const lanes = new Map<string, number>()
+  const chains = new Map<string, ChainEnd>()
   const segments = new Map<number, SegmentFacts>()
+  let settlements = 0
 
   function put(location: number, weight: number): void {
     const facts = segments.get(segmentOf(location))
@@ -88,15 +106,14 @@ export function createCatalog(owner: string): Catalog {
     keys: keyTable((sequence) => index.entry(sequence, 0) !== undefined),
     extras,
     lanes,
+    chains,
     notes: new Map(),
     segments,
     forgotten: { delivered: 0, discarded: 0 },
 
-    learn: ({ sequence, lane, key, payloadBytes, location }) => {
-      const facts = lanes.get(lane)
-      if (facts === undefined) lanes.set(lane, { known: 1, hashSegment: 0 })
-      else facts.known++
-      catalog.keys.add(key, sequence)
+    learn: ({ sequence, lane, keyHash, payloadBytes, location }) => {
+      lanes.set(lane, (lanes.get(lane) ?? 0) + 1)
+      if (keyHash !== undefined) catalog.keys.add(keyHash, sequence)
       put(location, payloadBytes + OVERHEAD)
     },
     moved: (sequence, payloadBytes, location, now) => {
@@ -113,7 +130,12 @@ export function createCatalog(owner: string): Catalog {
       const entry = index.entry(sequence, 0)
       if (entry === undefined) return
       take(entry.location, entry.payloadBytes)
-      catalog.extra(sequence, entry.lane).settled = { at, delivered, location: entry.location }
+      catalog.extra(sequence, entry.lane).settled = {
+        at,
+        delivered,
+        order: ++settlements,
+        location: entry.location,
+      }
     },
     extra: (sequence, lane) => {
       const known = extras.get(sequence)
@@ -122,8 +144,8 @@ export function createCatalog(owner: string): Catalog {
       extras.set(sequence, fresh)
       return fresh
     },
-    noted: (settlements, lane, at) => {
-      for (const settlement of settlements) {
+    noted: (settled, lane, at) => {
+      for (const settlement of settled) {
         if (settlement.note !== undefined) {
           const extra = catalog.extra(settlement.sequence, lane)
           delete extra.noteAt
@@ -132,24 +154,30 @@ export function createCatalog(owner: string): Catalog {
           else extra.noteAt = at
         }
         if (settlement.outcome !== 'delivered' || settlement.receiptHash === undefined) continue
-        const facts = lanes.get(lane)
-        if (facts === undefined) continue
-        facts.hash = settlement.receiptHash.slice()
-        facts.hashSegment = at === undefined ? Infinity : segmentOf(at)
+        if (!lanes.has(lane)) continue
+        chains.set(lane, {
+          hash: settlement.receiptHash.slice(),
+          segment: at === undefined ? Infinity : segmentOf(at),
+        })
       }
     },
     retire: (retention, now) => {
       const sequences = index.retire(retention, now)
       let { delivered, discarded } = catalog.forgotten
       for (const sequence of sequences) {
+        catalog.keys.forget(sequence)
         const extra = extras.get(sequence)
         if (extra?.settled === undefined) continue
         extras.delete(sequence)
         take(extra.settled.location, OVERHEAD)
         if (extra.settled.delivered) delivered++
         else discarded++
-        const facts = lanes.get(extra.lane)
-        if (facts !== undefined && --facts.known === 0) lanes.delete(extra.lane)
+        const known = (lanes.get(extra.lane) ?? 1) - 1
+        if (known > 0) lanes.set(extra.lane, known)
+        else {
+          lanes.delete(extra.lane)
+          chains.delete(extra.lane)
+        }
       }
       catalog.forgotten = { delivered, discarded }
       return sequences

@@ -1,13 +1,14 @@
-import type { Extra } from './catalog.js'
 import { liveBytes } from './catalog.js'
+import { type Digest, digestBuilder, ROW_BYTES, ROW_OFFSET, rowSequence } from './digest.js'
+import { readFooter } from './footer.js'
 import { segmentName } from './frame.js'
-import { locationOf, segmentOf } from './log-writer.js'
+import { locationOf, segmentOf } from './location.js'
 import {
   type Base,
+  baseOf,
   LANES,
   NOTE,
   SNAPSHOT,
-  type SnapshotState,
   STATE,
   writeLanes,
   writeSnapshot,
@@ -17,6 +18,7 @@ import { readBaseAt, readNote } from './read.js'
 import { keepBytes, pushQuarantined } from './quarantine.js'
 import { scanSegment } from './scan.js'
 import { DamagedRecord, type FrameReader } from './segment-files.js'
+import { snapshotOf } from './snapshot.js'
 import { exclusively, type Store } from './store.js'
 import { MalformedRecord } from './bytes.js'
 import { writeNote } from './notes.js'
@@ -32,7 +34,8 @@ function victim(store: Store): number | undefined {
   if (oldest === undefined || current === undefined || oldest >= current.segment) return undefined
   const facts = segments.get(oldest)
   if (facts === undefined) return undefined
-  if (liveBytes(facts) * 2 < facts.size) return oldest
+  // Not at half: a segment that is being drained will soon be empty by itself.
+  if (liveBytes(facts) * 4 < facts.size) return oldest
   let total = 0
   let live = 0
   for (const each of segments.values()) {
@@ -57,7 +60,7 @@ export async function compact(store: Store): Promise<void> {
 }
 
 async function removeSegment(store: Store, segment: number): Promise<void> {
-  const { catalog, writer, fs, directory } = store
+  const { catalog, writer } = store
   if (!(await copyEntries(store, segment))) return
   copyLanes(store, segment)
   const totals = catalog.forgotten
@@ -74,38 +77,52 @@ async function removeSegment(store: Store, segment: number): Promise<void> {
   await writer.sync()
   catalog.segments.delete(segment)
   await store.files.forget(segment)
-  await fs.unlink(`${directory}/${segmentName(segment)}`)
-  await fs.syncDirectory(directory)
+  await store.spares.drain(segment)
+}
+
+/** What a segment holds: from its footer, or by reading it. */
+async function digestOf(store: Store, segment: number): Promise<Digest | undefined> {
+  const { fs, directory } = store
+  const info = store.files.info(segment)
+  if (info === undefined) return undefined
+  const file = await fs.open(`${directory}/${segmentName(segment)}`, 'read')
+  try {
+    const footer = await readFooter(file, info.seed, info.end())
+    if (footer !== undefined) return footer
+    const builder = digestBuilder()
+    await scanSegment(file, info.seed, info.end(), builder)
+    return builder.digest()
+  } finally {
+    await file.close()
+  }
 }
 
 /** Resolves to `false` when the store is being closed: the copies do no harm, and the segment stays. */
 async function copyEntries(store: Store, segment: number): Promise<boolean> {
-  const { fs, directory, catalog, writer } = store
-  const info = store.files.info(segment)
-  if (info === undefined) return false
-  const file = await fs.open(`${directory}/${segmentName(segment)}`, 'read')
-  let items
-  try {
-    items = (await scanSegment(file, info.seed, info.end())).items
-  } finally {
-    await file.close()
-  }
+  const { catalog, writer } = store
+  const digest = await digestOf(store, segment)
+  if (digest === undefined) return false
   const reader = store.files.reader()
-  for (const item of items) {
-    if (store.closed) return false
-    if (item.kind === 'gap') continue
-    const location = locationOf(segment, item.offset)
-    if (item.isBase) {
-      const { sequence } = item
-      if (catalog.index.entry(sequence, 0)?.location === location) {
-        await exclusively(store, sequence, () => copyEntry(store, reader, sequence, location))
-      }
-    } else if (item.control?.type === NOTE && catalog.notes.get(item.control.name)?.location === location) {
-      const { name, version } = item.control
-      const { data } = await reader.frame(location, PORTION)
-      await writeNote(store, name, version, data.slice(), location)
-    }
+
+  async function copyIfHere(sequence: number, offset: number): Promise<void> {
+    const location = locationOf(segment, offset)
+    if (catalog.index.entry(sequence, 0)?.location !== location) return
+    await exclusively(store, sequence, () => copyEntry(store, reader, sequence, location))
     if (writer.queuedBytes > PORTION) await writer.flush()
+  }
+
+  for (let row = 0; row < digest.entries * ROW_BYTES; row += ROW_BYTES) {
+    if (store.closed) return false
+    await copyIfHere(rowSequence(digest.rows, row), digest.rows.getUint32(row + ROW_OFFSET, true))
+  }
+  for (const { record, sequence, offset } of digest.frames) {
+    if (store.closed) return false
+    const location = locationOf(segment, offset)
+    if (baseOf(record) !== undefined) await copyIfHere(sequence, offset)
+    else if (record.type === NOTE && catalog.notes.get(record.name)?.location === location) {
+      const { data } = await reader.frame(location, PORTION)
+      await writeNote(store, record.name, record.version, data.slice(), location)
+    }
   }
   return true
 }
@@ -177,28 +194,6 @@ async function copyEntry(
   }
 }
 
-function snapshotOf(
-  entry: NonNullable<ReturnType<Store['catalog']['index']['entry']>>,
-  extra: Extra | undefined,
-  note: Uint8Array | undefined,
-  now: number,
-): SnapshotState {
-  const { deadReason, dueInMs, troubledForMs, mark } = entry
-  return {
-    state: entry.state,
-    attempts: entry.attempts,
-    payloadBytes: entry.payloadBytes,
-    // A waiting entry keeps its mark only while the request may be under way.
-    markOpen: entry.state === 'waiting' && mark !== undefined,
-    ...(deadReason === undefined ? {} : { deadReason }),
-    ...(dueInMs === undefined ? {} : { dueAt: now + dueInMs }),
-    ...(troubledForMs === undefined ? {} : { troubledSince: now - troubledForMs }),
-    ...(extra?.settled === undefined ? {} : { settledAt: extra.settled.at }),
-    ...(mark === undefined ? {} : { mark }),
-    ...(note === undefined ? {} : { note }),
-  }
-}
-
 async function quarantineHere(
   store: Store,
   sequence: number,
@@ -216,8 +211,8 @@ async function quarantineHere(
 function copyLanes(store: Store, segment: number): void {
   const { catalog, writer } = store
   const lanes: (readonly [string, Uint8Array])[] = []
-  for (const [lane, facts] of catalog.lanes) {
-    if (facts.hash !== undefined && facts.hashSegment <= segment) lanes.push([lane, facts.hash])
+  for (const [lane, chain] of catalog.chains) {
+    if (chain.segment <= segment) lanes.push([lane, chain.hash])
   }
   for (let from = 0; from < lanes.length; from += 1000) {
     const portion = lanes.slice(from, from + 1000)
@@ -230,8 +225,8 @@ function copyLanes(store: Store, segment: number): void {
         meta: (into) => writeLanes(into, portion),
         written: (location) => {
           for (const [lane, hash] of portion) {
-            const facts = catalog.lanes.get(lane)
-            if (facts?.hash === hash) facts.hashSegment = segmentOf(location)
+            const chain = catalog.chains.get(lane)
+            if (chain?.hash === hash) chain.segment = segmentOf(location)
           }
         },
       },

@@ -3,7 +3,8 @@ import { crc32c } from './crc32c.js'
 
 // The format is documented byte by byte in docs/formats/segment-log.md; a test checks its hex example.
 
-export const FORMAT_VERSION = 1
+/** Version 1 had no footers, and no bytes behind the last record; it is read, and never written any more. */
+export const FORMAT_VERSION = 2
 /** Two equal copies of a 64-byte header, so that one flipped bit does not cost a segment. */
 export const SEGMENT_HEADER_BYTES = 128
 const COPY_BYTES = 64

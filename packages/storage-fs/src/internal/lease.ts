@@ -10,28 +10,32 @@ import {
 } from '@fhir-outbox/queue-core'
 import { forgetOld } from './append.js'
 import { noteWritten } from './decide.js'
-import { segmentOf } from './log-writer.js'
+import { segmentOf } from './location.js'
 import { readLeased } from './read.js'
 import { MARK, SETTLE, writeMarks, writeSettlements } from './records.js'
 import { requireOpen, type Store } from './store.js'
 
 /** Settlements wait for the file only when more than this is on its way. */
-const QUEUED_BYTES = 4 * 1024 * 1024
+const QUEUED_BYTES = 256 * 1024
 
 export async function lease(store: Store, request: LeaseRequest): Promise<Lease | NothingReady> {
   const { index } = store.catalog
   requireOpen(store)
   checkLeaseRequest(request)
+  const setAside: number[] = []
   for (;;) {
     const taken = index.lease(request, store.clock())
-    if (!('sequences' in taken)) return taken
+    const aside = setAside.length === 0 ? {} : { setAside }
+    if (!('sequences' in taken)) return { ...taken, ...aside }
     const { sequences, ...rest } = taken
     try {
       const entries = await readLeased(store, sequences)
       requireOpen(store)
+      const read = new Set(entries.map(({ sequence }) => sequence))
+      setAside.push(...sequences.filter((sequence) => !read.has(sequence)))
       // All of them had to be quarantined: the lane goes on with what comes next.
       if (entries.length === 0) continue
-      return { ...rest, entries }
+      return { ...rest, entries, ...(setAside.length === 0 ? {} : { setAside }) }
     } catch (error) {
       giveBack(store, taken.id, sequences)
       throw error
@@ -87,7 +91,7 @@ export async function settle(store: Store, held: Lease, settlements: readonly Se
     if (bytes !== undefined) notes.set(sequence, bytes)
     if (outcome === 'delivered') catalog.settled(sequence, true, now)
   }
-  const hash = catalog.lanes.get(held.lane)?.hash
+  const chain = catalog.chains.get(held.lane)
   writer.push([
     {
       type: SETTLE,
@@ -97,10 +101,7 @@ export async function settle(store: Store, held: Lease, settlements: readonly Se
       meta: (into) => writeSettlements(into, settlements),
       written: (location) => {
         for (const [sequence, bytes] of notes) noteWritten(store, sequence, bytes, location)
-        const facts = catalog.lanes.get(held.lane)
-        if (facts !== undefined && facts.hash === hash && facts.hashSegment === Infinity) {
-          facts.hashSegment = segmentOf(location)
-        }
+        if (chain?.segment === Infinity) chain.segment = segmentOf(location)
       },
     },
   ])

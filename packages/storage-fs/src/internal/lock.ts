@@ -6,6 +6,8 @@ export interface Ownership {
   readonly generation: number
   /** Rejects with `ERR_STORAGE_LOCKED` when another process has taken over. */
   check(): Promise<void>
+  /** The same without waiting, where the file system can do it. Throws. */
+  readonly checkAtOnce: (() => void) | undefined
   release(): Promise<void>
 }
 
@@ -120,12 +122,18 @@ export async function takeOwnership(fs: FsPort, directory: string, atLeast: numb
 
 function ownership(fs: FsPort, directory: string, generation: number, self: ProcessIdentity): Ownership {
   const own = `${directory}/owner.${generation}`
+  const lost = (): Error => storageLocked(directory, 'another process that took it over')
   return {
     generation,
     check: async () => {
-      if ((await fs.stat(own)) === undefined)
-        throw storageLocked(directory, 'another process that took it over')
+      if ((await fs.stat(own)) === undefined) throw lost()
     },
+    checkAtOnce:
+      fs.existsNow === undefined
+        ? undefined
+        : () => {
+            if (fs.existsNow?.(own) === false) throw lost()
+          },
     release: async () => {
       try {
         await markReleased(fs, own, self)

@@ -32,7 +32,7 @@ export function writeNote(
   return writer.sync()
 }
 
-export function createNotes(store: Store): NoteStore {
+export function createNotes(store: Store): Required<NoteStore> {
   const { catalog } = store
   let queue: Promise<unknown> = Promise.resolve()
 
@@ -62,6 +62,10 @@ export function createNotes(store: Store): NoteStore {
           if (catalog.notes.get(name) === note) throw error
         }
       }
+    },
+    names: async () => {
+      requireOpen(store)
+      return [...catalog.notes.keys()]
     },
     put: async (name, bytes, expectedVersion) => {
       requireOpen(store)

@@ -1,6 +1,6 @@
 import { systemCode } from '../fs-port.js'
 import { FRAME_HEADER_BYTES, segmentName } from './frame.js'
-import { offsetOf, segmentOf } from './log-writer.js'
+import { offsetOf, segmentOf } from './location.js'
 import { type Base, type Gap, SNAPSHOT, writeSnapshot } from './records.js'
 import type { LostEntry } from './recover.js'
 import { readWhole } from './segment-files.js'

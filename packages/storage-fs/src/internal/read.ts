@@ -3,9 +3,9 @@ import { storageFailed } from '../errors.js'
 import { systemCode } from '../fs-port.js'
 import { MalformedRecord } from './bytes.js'
 import type { Extra } from './catalog.js'
-import { offsetOf, segmentOf } from './log-writer.js'
+import { offsetOf, segmentOf } from './location.js'
 import { quarantine } from './quarantine.js'
-import { type Base, baseOf, DECIDE, decodeRecord, SETTLE, SNAPSHOT } from './records.js'
+import { type Base, baseOf, DECIDE, decodeRecord, readKeyAndHeader, SETTLE, SNAPSHOT } from './records.js'
 import { DamagedRecord, type FrameReader } from './segment-files.js'
 import { requireOpen, type Store } from './store.js'
 
@@ -68,7 +68,7 @@ export async function readBase(
   }
 }
 
-function failedRead(store: Store, error: unknown): unknown {
+function failedRead(store: Pick<Store, 'directory'>, error: unknown): unknown {
   return systemCode(error) === undefined
     ? error
     : storageFailed(`reading from ${store.directory} failed`, error)
@@ -76,7 +76,7 @@ function failedRead(store: Store, error: unknown): unknown {
 
 /** The last note of an entry, from memory or from wherever its frame is. */
 export async function readNote(
-  store: Store,
+  store: Pick<Store, 'directory'>,
   reader: FrameReader,
   sequence: number,
   extra: Extra | undefined,
@@ -102,12 +102,14 @@ export async function readNote(
 }
 
 function summary(entry: IndexedEntry, base: Base | undefined, note: Uint8Array | undefined): EntrySummary {
-  const { location: _location, troubledForMs: _troubled, mark: _mark, ...rest } = entry
+  const { location: _location, troubledForMs: _troubled, mark, ...rest } = entry
   return {
     ...rest,
+    ...(entry.state === 'unknown' && mark !== undefined ? { mark } : {}),
     key: base?.key ?? '',
     header: base?.header ?? new Uint8Array(0),
     ...(note === undefined ? {} : { note }),
+    ...(mark === undefined || entry.state !== 'unknown' ? {} : { mark }),
   }
 }
 
@@ -161,6 +163,8 @@ function spanOf(entries: readonly IndexedEntry[]): number {
   return isRun && isDense ? distance : first.payloadBytes + 4096
 }
 
+const READ_AHEAD = 256 * 1024
+
 /** Reads what a lease hands out. Entries that cannot be read are quarantined and left out. */
 export async function readLeased(store: Store, sequences: readonly number[]): Promise<LeasedEntry[]> {
   const now = store.clock()
@@ -168,19 +172,20 @@ export async function readLeased(store: Store, sequences: readonly number[]): Pr
   const entries = sequences
     .map((sequence) => index.entry(sequence, now))
     .filter((entry) => entry !== undefined)
-  const span = spanOf(entries)
-  const reader = store.files.reader()
-  const noteReader = store.files.reader()
+  const span = Math.max(spanOf(entries), goesOn(store, entries) ? READ_AHEAD : 0)
+  const { leaseReader: reader } = store
   const leased: LeasedEntry[] = []
   for (const entry of entries) {
     const { sequence, attempts, ageMs, troubledForMs, mark } = entry
-    const found = await readBase(store, reader, sequence, span, true)
+    const found = readAtOnce(reader, entry.location) ?? (await readForLease(store, sequence, span))
     if (found === undefined) continue
-    const note = await readNote(store, noteReader, sequence, extras.get(sequence))
+    const extra = extras.get(sequence)
+    const note =
+      extra === undefined ? undefined : await readNote(store, store.files.reader(), sequence, extra)
     leased.push({
       sequence,
-      key: found.base.key,
-      header: found.base.header,
+      key: found.key,
+      header: found.header,
       payload: found.payload,
       state: entry.state === 'unknown' ? 'unknown' : 'waiting',
       attempts,
@@ -190,5 +195,42 @@ export async function readLeased(store: Store, sequences: readonly number[]): Pr
       ...(note === undefined ? {} : { note }),
     })
   }
+  reader.trim()
   return leased
+}
+
+interface ForLease {
+  readonly key: string
+  readonly header: Uint8Array
+  readonly payload: Uint8Array
+}
+
+/** What was read ahead needs no file system, and no turn of the event loop. */
+function readAtOnce(reader: FrameReader, location: number): ForLease | undefined {
+  const frame = reader.peek(location)
+  if (frame === undefined) return undefined
+  try {
+    const found = readKeyAndHeader(frame.header.type, frame.meta)
+    return found === undefined ? undefined : { ...found, payload: frame.data.slice() }
+  } catch (error) {
+    if (error instanceof MalformedRecord) return undefined
+    throw error
+  }
+}
+
+async function readForLease(store: Store, sequence: number, span: number): Promise<ForLease | undefined> {
+  const found = await readBase(store, store.leaseReader, sequence, span, true)
+  if (found === undefined) return undefined
+  const { base, payload } = found
+  return { key: base.key, header: base.header, payload }
+}
+
+/** Whether this lease begins where the last one ended, so that the next will probably do so too. */
+function goesOn(store: Store, entries: readonly IndexedEntry[]): boolean {
+  const [first] = entries
+  const last = entries.at(-1)
+  if (first === undefined || last === undefined) return false
+  const distance = first.location - store.leasedTo
+  store.leasedTo = last.location + last.payloadBytes
+  return distance >= 0 && distance < READ_AHEAD
 }

@@ -12,6 +12,7 @@ export const RETIRE = 8
 export const STATE = 9
 export const GAP = 10
 export const CLOSE = 11
+export const FOOTER = 12
 
 /** What an entry is, whatever happened to it. */
 export interface Base {
@@ -41,6 +42,24 @@ function readBase(reader: ByteReader): Base {
   const after: number[] = []
   for (let left = reader.u32(); left > 0; left--) after.push(reader.u64())
   return { appendedAt, lane, gate, key, after, header: reader.block() }
+}
+
+/**
+ * Key and header of an entry or snapshot, without making anything else of it. `undefined` for other types.
+ * Throws `MalformedRecord`.
+ */
+export function readKeyAndHeader(
+  type: number,
+  meta: Uint8Array,
+): { readonly key: string; readonly header: Uint8Array } | undefined {
+  if (type !== ENTRY && type !== SNAPSHOT) return undefined
+  const reader = byteReader(meta)
+  reader.f64()
+  reader.skip()
+  reader.skip()
+  const key = reader.text()
+  for (let left = reader.u32(); left > 0; left--) reader.u64()
+  return { key, header: reader.block() }
 }
 
 /** The state of an entry when it was copied out of an old segment. Times are wall-clock milliseconds. */
@@ -77,13 +96,13 @@ function readOptional(reader: ByteReader): Uint8Array | undefined {
   return reader.u8() === 0 ? undefined : reader.block()
 }
 
-function writeMark(writer: ByteWriter, note: AttemptNote): void {
+export function writeMark(writer: ByteWriter, note: AttemptNote): void {
   writer.u64(note.sequence)
   writer.text(note.group)
   writeOptional(writer, note.info)
 }
 
-function readMark(reader: ByteReader): AttemptNote {
+export function readMark(reader: ByteReader): AttemptNote {
   const sequence = reader.u64()
   const group = reader.text()
   const info = readOptional(reader)
@@ -232,6 +251,7 @@ export type LogRecord =
   | { readonly type: typeof STATE; readonly firstSegment: number; readonly totals: Forgotten }
   | { readonly type: typeof GAP; readonly gap: Gap }
   | { readonly type: typeof CLOSE }
+  | { readonly type: typeof FOOTER }
 
 function many<T>(reader: ByteReader, read: () => T): T[] {
   const list: T[] = []
@@ -285,9 +305,54 @@ export function decodeRecord(type: number, meta: Uint8Array): LogRecord | undefi
       return { type, gap: { segment, offset, length: reader.u32() } }
     }
     case CLOSE:
+    case FOOTER:
       return { type }
     default:
       return undefined
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** The meta bytes of a record without what only callers read: headers and notes become empty. */
+export function writeRecordWithoutContent(writer: ByteWriter, record: LogRecord): void {
+  switch (record.type) {
+    case ENTRY:
+      return writeBase(writer, { ...record.base, header: NOTHING })
+    case SNAPSHOT: {
+      const { note, ...state } = record.state
+      return writeSnapshot(
+        writer,
+        { ...record.base, header: NOTHING },
+        note === undefined ? state : { ...state, note: NOTHING },
+      )
+    }
+    case MARK:
+      return writeMarks(writer, record.marks)
+    case SETTLE:
+      return writeSettlements(
+        writer,
+        record.settlements.map((one) => (one.note === undefined ? one : { ...one, note: NOTHING })),
+      )
+    case DECIDE: {
+      const { corrected } = record
+      const base = corrected === undefined ? undefined : { ...corrected, header: NOTHING }
+      return writeDecision(writer, record.kind, NOTHING, base)
+    }
+    case NOTE:
+      writer.text(record.name)
+      writer.u64(record.version)
+      return
+    case LANES:
+      return writeLanes(writer, record.lanes)
+    case RETIRE:
+      return writeRetired(writer, record.totals, record.sequences)
+    case STATE:
+      return writeState(writer, record.firstSegment, record.totals)
+    case GAP:
+      return writeGap(writer, record.gap)
+    case CLOSE:
+    case FOOTER:
   }
 }
 

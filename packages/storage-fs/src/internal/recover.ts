@@ -1,33 +1,16 @@
 import { QueueError } from '@fhir-outbox/queue-core'
-import { newerFormat } from '../errors.js'
-import type { FsPort } from '../fs-port.js'
+import type { FsFile, FsPort } from '../fs-port.js'
 import { type Catalog, createCatalog } from './catalog.js'
-import {
-  decodeSegmentHeader,
-  type FrameHeader,
-  frameLength,
-  parseSegmentName,
-  SEGMENT_HEADER_BYTES,
-  type SegmentHeader,
-  seedOf,
-  segmentName,
-} from './frame.js'
-import { locationOf } from './log-writer.js'
-import {
-  type Base,
-  DECIDE,
-  ENTRY,
-  type Gap,
-  GAP,
-  LANES,
-  type LogRecord,
-  MARK,
-  SETTLE,
-  STATE,
-} from './records.js'
+import { type Checkpoint, readCheckpoint, restoreCheckpoint } from './checkpoint.js'
+import { type Digest, digestBuilder, ROW_BYTES, rowSequence, upTo } from './digest.js'
+import { readFooter } from './footer.js'
+import { type FrameHeader, frameLength, SEGMENT_HEADER_BYTES, seedOf, segmentName } from './frame.js'
+import { locationOf } from './location.js'
+import { type Base, ENTRY, type Gap, GAP, STATE } from './records.js'
 import { restoreEntries } from './restore.js'
-import { type ScannedSegment, scanSegment, validEnd } from './scan.js'
-import { readWhole, type SegmentFiles } from './segment-files.js'
+import { type ScannedGap, type ScannedSegment, scanSegment, validEnd, wasFooter, writtenEnd } from './scan.js'
+import type { SegmentFiles } from './segment-files.js'
+import { type PresentSegment, presentSegments } from './segments.js'
 
 /** An entry whose record cannot be read. */
 export interface LostEntry {
@@ -43,7 +26,6 @@ export interface Recovered {
   readonly nextSequence: number
   /** The last segment and where its valid bytes end. */
   readonly previous: { readonly segment: number; readonly end: number }
-  readonly firstSegment: number
   readonly generation: number
   readonly lost: readonly LostEntry[]
   /** Damaged stretches that were not dealt with before. */
@@ -52,21 +34,29 @@ export interface Recovered {
   readonly doubtful: readonly number[]
   /** Bytes of a write that a crash interrupted. */
   readonly cutBytes: number
-  /** Segment files that hold nothing any more, or never did. */
-  readonly obsolete: readonly string[]
+  /** Segments whose creation was interrupted; their names are needed again. */
+  readonly unborn: readonly string[]
+  /** Segments of which nothing is needed any more. */
+  readonly drained: readonly number[]
   /** Segment files without a readable header; their whole content is kept aside. */
   readonly unreadable: readonly number[]
+  /** How the content of the log was found out. */
+  readonly source: RecoverySource
 }
 
-/** What one pass over the log collects: positions, not records, so that a million entries stay small. */
+/** Segments by how they were read; `checkpoint`: none had to be. */
+export interface RecoverySource {
+  readonly checkpoint: boolean
+  readonly footers: number
+  readonly scanned: number
+}
+
+/** What one pass over the log collects: digests, not records, so that a million entries stay small. */
 export interface Collected {
-  /** Sequence and location of each base record, in the order of the log. */
-  readonly baseSequences: number[]
-  readonly baseLocations: number[]
-  /** Locations of everything that changes an entry, in the order of the log. */
-  readonly events: number[]
+  /** In the order of the log. */
+  readonly digests: { readonly segment: number; readonly digest: Digest }[]
+  /** Locations of records whose data is damaged. */
   readonly damaged: Set<number>
-  readonly control: { readonly location: number; readonly record: LogRecord }[]
   readonly gaps: OpenGap[]
 }
 
@@ -76,45 +66,15 @@ interface OpenGap extends Gap {
   missing: number[]
 }
 
-interface Opened {
-  readonly segment: number
-  readonly size: number
-  readonly header: SegmentHeader | undefined
+export interface RecoverOptions {
+  readonly owner: string
+  readonly now: number
+  readonly readOnly?: boolean
+  /** Reads every record, whatever checkpoint and footers say. */
+  readonly verify?: boolean
 }
 
-async function openSegments(fs: FsPort, directory: string): Promise<Opened[]> {
-  const numbers: number[] = []
-  for (const name of await fs.readdir(directory)) {
-    const number = parseSegmentName(name)
-    if (number !== undefined) numbers.push(number)
-  }
-  numbers.sort((a, b) => a - b)
-  const opened: Opened[] = []
-  for (const segment of numbers) {
-    const file = await fs.open(`${directory}/${segmentName(segment)}`, 'read')
-    try {
-      const bytes = new Uint8Array(SEGMENT_HEADER_BYTES)
-      const count = await readWhole(file, bytes, 0)
-      const header = decodeSegmentHeader(bytes.subarray(0, count))
-      if (header !== undefined && 'newer' in header) throw newerFormat(directory, header.newer)
-      opened.push({ segment, size: await file.size(), header })
-    } finally {
-      await file.close()
-    }
-  }
-  return opened
-}
-
-/**
- * Refuses a directory that was written by a newer version, before anything is touched. Resolves to the highest
- * owner number in the log.
- */
-export async function checkFormat(fs: FsPort, directory: string): Promise<number> {
-  const opened = await openSegments(fs, directory)
-  return opened.reduce((highest, { header }) => Math.max(highest, header?.generation ?? 0), 0)
-}
-
-/** Adds what a segment holds. `open`: gaps behind its last entry, of which it is not known yet what they held. */
+/** Adds what a scan found. `open`: gaps behind the last entry, of which it is not known yet what they held. */
 function collect(
   into: Collected,
   segment: number,
@@ -127,27 +87,24 @@ function collect(
   for (const item of scanned.items) {
     if (item.offset >= end) break
     if (item.kind === 'gap') {
-      const gap: OpenGap = { segment, offset: item.offset, length: item.length, missing: [] }
-      open.push(item.claim === undefined ? gap : { ...gap, claim: item.claim })
-      const last = open.at(-1)
-      if (last !== undefined) into.gaps.push(last)
+      if (wasFooter(item, end)) continue
+      const gap = openGap(segment, item)
+      open.push(gap)
+      into.gaps.push(gap)
       continue
     }
-    const location = locationOf(segment, item.offset)
-    if (!item.dataIntact) into.damaged.add(location)
-    if (item.control !== undefined) into.control.push({ location, record: item.control })
-    if (item.isBase) {
-      into.baseSequences.push(item.sequence)
-      into.baseLocations.push(location)
-    } else if (item.type === MARK || item.type === SETTLE || item.type === DECIDE || item.type === LANES) {
-      into.events.push(location)
-    }
+    if (!item.dataIntact) into.damaged.add(locationOf(segment, item.offset))
     if (item.type !== ENTRY) continue
     attribute(open, expected, item.sequence)
     open = []
     expected = item.sequence + 1
   }
   return { expected, open }
+}
+
+function openGap(segment: number, item: ScannedGap): OpenGap {
+  const gap: OpenGap = { segment, offset: item.offset, length: item.length, missing: [] }
+  return item.claim === undefined ? gap : { ...gap, claim: item.claim }
 }
 
 /** The sequences from `expected` up to `next` were in these gaps. */
@@ -164,43 +121,79 @@ function isOneEntry(gap: OpenGap): boolean {
   return claim.type === ENTRY && claim.sequence === missing[0] && frameLength(claim) === gap.length
 }
 
-/** Reads the whole log. Changes nothing but makes the tail durable that a killed process may have left unsynced. */
+function sequenceAfter(digest: Digest): number {
+  let last = digest.entries === 0 ? 0 : rowSequence(digest.rows, (digest.entries - 1) * ROW_BYTES)
+  for (const { type, sequence } of digest.frames) if (type === ENTRY) last = Math.max(last, sequence)
+  return last + 1
+}
+
+/** Reads the log. Changes nothing but makes the tail durable that a killed process may have left unsynced. */
 export async function recover(
   fs: FsPort,
   directory: string,
   files: SegmentFiles,
-  options: { readonly owner: string; readonly now: number; readonly readOnly?: boolean },
+  options: RecoverOptions,
 ): Promise<Recovered> {
-  const { owner, now, readOnly = false } = options
-  const opened = await openSegments(fs, directory)
-  const catalog = createCatalog(owner)
-  const collected: Collected = {
-    baseSequences: [],
-    baseLocations: [],
-    events: [],
-    damaged: new Set(),
-    control: [],
-    gaps: [],
+  const present = await presentSegments(fs, directory, await fs.readdir(directory))
+  if (options.verify !== true) {
+    const checkpoint = await readCheckpoint(fs, directory, present)
+    if (checkpoint !== undefined) return fromCheckpoint(checkpoint, files, options)
   }
-  const obsolete: string[] = []
+  return await fromLog(fs, directory, files, present, options)
+}
+
+function fromCheckpoint(checkpoint: Checkpoint, files: SegmentFiles, options: RecoverOptions): Recovered {
+  const catalog = createCatalog(options.owner)
+  restoreCheckpoint(checkpoint, catalog, options.now)
+  for (const { segment, end, seed } of checkpoint.segments) files.set(segment, { seed, end: () => end })
+  return {
+    catalog,
+    nextSequence: checkpoint.nextSequence,
+    previous: checkpoint.last,
+    generation: checkpoint.generation,
+    lost: [],
+    gaps: [],
+    doubtful: [],
+    cutBytes: 0,
+    unborn: [],
+    drained: [],
+    unreadable: [],
+    source: { checkpoint: true, footers: 0, scanned: 0 },
+  }
+}
+
+async function fromLog(
+  fs: FsPort,
+  directory: string,
+  files: SegmentFiles,
+  present: PresentSegment[],
+  options: RecoverOptions,
+): Promise<Recovered> {
+  const { owner, now, readOnly = false, verify = false } = options
+  const catalog = createCatalog(owner)
+  const collected: Collected = { digests: [], damaged: new Set(), gaps: [] }
+  const unborn: string[] = []
+  const drained: number[] = []
   const unreadable: number[] = []
   let expected = 1
   let generation = 0
   let cutBytes = 0
+  let footers = 0
+  let scans = 0
   let previous = { segment: 0, end: 0 }
   const whole: OpenGap[] = []
 
   // The header is durable before anything else is written: a short last file never held a record.
-  for (let last = opened.at(-1); last !== undefined; last = opened.at(-1)) {
+  for (let last = present.at(-1); last !== undefined; last = present.at(-1)) {
     if (last.header !== undefined || last.size > SEGMENT_HEADER_BYTES) break
-    obsolete.push(segmentName(last.segment))
-    opened.pop()
+    unborn.push(segmentName(last.segment))
+    present.pop()
   }
-  for (let index = 0; index < opened.length; index++) {
-    const current = opened[index]
+  for (let index = 0; index < present.length; index++) {
+    const current = present[index]
     if (current === undefined) continue
     const { segment, size, header } = current
-    const next = opened[index + 1]
+    const next = present[index + 1]
     if (header === undefined) {
       const gap: OpenGap = { segment, offset: 0, length: size, missing: [] }
       unreadable.push(segment)
@@ -227,28 +220,41 @@ export async function recover(
       next === undefined && !readOnly ? 'write' : 'read',
     )
     try {
-      const scanned = await scanSegment(file, seed, end)
-      if (scanned.unknownType !== undefined) {
-        throw new QueueError('ERR_STORAGE_FORMAT', `${directory} holds records of a newer version`, {
-          hint: 'Nothing was changed. Open it with the version of the package that wrote it, or a newer one.',
-        })
+      const trusted = sealed === end && header.version > 1 && !verify
+      let digest = trusted ? await readFooter(file, seed, end) : undefined
+      if (digest === undefined) {
+        scans++
+        const builder = digestBuilder()
+        const scanned = await scanSegment(file, seed, end, builder)
+        refuseUnknown(directory, scanned)
+        digest = builder.digest()
+        if (next === undefined) {
+          end = validEnd(scanned)
+          digest = upTo(digest, end)
+          const written = await writtenEnd(file, end, size)
+          cutBytes += written - end
+          // A killed process may have left written but unsynced bytes; what is built on them must not outlive them.
+          if (!readOnly) {
+            await file.datasync()
+            // What was prepared is not needed any more, and zeros mean the same as no bytes.
+            if (written < size) await file.truncate(written).catch(() => undefined)
+          }
+        }
+        const tail = collect(collected, segment, scanned, end, expected)
+        expected = tail.expected
+        const claim = tail.open[0]?.claim
+        if (tail.open.length > 0 && next?.header !== undefined) {
+          attribute(tail.open, expected, next.header.nextSequence)
+        } else if (claim?.type === ENTRY && claim.sequence === expected) {
+          attribute(tail.open, expected, ++expected)
+        }
+      } else {
+        footers++
+        expected = Math.max(expected, sequenceAfter(digest))
       }
-      if (next === undefined) {
-        end = validEnd(scanned)
-        cutBytes += size - end
-        // A killed process may have left written but unsynced bytes; what is built on them must not outlive them.
-        if (!readOnly) await file.datasync()
-      }
-      const tail = collect(collected, segment, scanned, end, expected)
-      expected = tail.expected
-      const claim = tail.open[0]?.claim
-      if (tail.open.length > 0 && next?.header !== undefined) {
-        attribute(tail.open, expected, next.header.nextSequence)
-      } else if (claim?.type === ENTRY && claim.sequence === expected) {
-        attribute(tail.open, expected, ++expected)
-      }
+      collected.digests.push({ segment, digest })
     } finally {
-      await file.close()
+      await closed(file)
     }
     if (sealed !== undefined && size < sealed) {
       const gap: OpenGap = { segment, offset: size, length: sealed - size, missing: [] }
@@ -263,10 +269,10 @@ export async function recover(
   // The last segments have lost their header: nobody can say how many sequences they held, so leave room.
   for (const gap of whole) expected += Math.ceil(gap.length / 64)
 
-  const firstSegment = firstLive(collected, opened[0]?.segment ?? 1)
-  for (const { segment } of opened) {
+  const firstSegment = firstLive(collected, present[0]?.segment ?? 1)
+  for (const { segment } of present) {
     if (segment >= firstSegment) continue
-    obsolete.push(segmentName(segment))
+    drained.push(segment)
     catalog.segments.delete(segment)
   }
   const gaps = openGaps(collected, firstSegment)
@@ -287,21 +293,36 @@ export async function recover(
     catalog,
     nextSequence: Math.max(expected, catalog.index.lastSequence + 1),
     previous,
-    firstSegment,
     generation,
     lost: restored.lost,
     gaps,
     doubtful: restored.doubtful,
     cutBytes,
-    obsolete,
+    unborn,
+    drained,
     unreadable,
+    source: { checkpoint: false, footers, scanned: scans },
   }
+}
+
+/** Nothing was written through it that matters, so a failure to close it changes nothing. */
+async function closed(file: FsFile): Promise<void> {
+  await file.close().catch(() => undefined)
+}
+
+function refuseUnknown(directory: string, scanned: ScannedSegment): void {
+  if (scanned.unknownType === undefined) return
+  throw new QueueError('ERR_STORAGE_FORMAT', `${directory} holds records of a newer version`, {
+    hint: 'Nothing was changed. Open it with the version of the package that wrote it, or a newer one.',
+  })
 }
 
 function firstLive(collected: Collected, lowest: number): number {
   let first = lowest
-  for (const { record } of collected.control) {
-    if (record.type === STATE) first = Math.max(first, record.firstSegment)
+  for (const { digest } of collected.digests) {
+    for (const { record } of digest.frames) {
+      if (record.type === STATE) first = Math.max(first, record.firstSegment)
+    }
   }
   return first
 }
@@ -309,8 +330,10 @@ function firstLive(collected: Collected, lowest: number): number {
 /** Gaps that matter and were not dealt with by an earlier recovery. */
 function openGaps(collected: Collected, firstSegment: number): OpenGap[] {
   const handled = new Set<number>()
-  for (const { record } of collected.control) {
-    if (record.type === GAP) handled.add(locationOf(record.gap.segment, record.gap.offset))
+  for (const { digest } of collected.digests) {
+    for (const { record } of digest.frames) {
+      if (record.type === GAP) handled.add(locationOf(record.gap.segment, record.gap.offset))
+    }
   }
   return collected.gaps.filter(
     (gap) => gap.segment >= firstSegment && !handled.has(locationOf(gap.segment, gap.offset)),

@@ -1,7 +1,20 @@
 import type { AttemptNote, Decision, Settlement } from '@fhir-outbox/queue-core'
-import { FRAME_HEADER_BYTES } from './frame.js'
 import type { Catalog } from './catalog.js'
-import { offsetOf, segmentOf } from './log-writer.js'
+import {
+  type DigestedFrame,
+  ROW_APPENDED,
+  ROW_BYTES,
+  ROW_GATE,
+  ROW_HASH,
+  ROW_LANE,
+  ROW_OFFSET,
+  ROW_PAYLOAD,
+  rowSequence,
+} from './digest.js'
+import { FRAME_HEADER_BYTES } from './frame.js'
+import { keyHash } from './key-table.js'
+import { locationOf, offsetOf, segmentOf } from './location.js'
+import type { Collected, LostEntry } from './recover.js'
 import {
   baseOf,
   DECIDE,
@@ -15,7 +28,6 @@ import {
   type SnapshotState,
   STATE,
 } from './records.js'
-import type { Collected, LostEntry } from './recover.js'
 import type { FrameReader, SegmentFiles } from './segment-files.js'
 
 const SPAN = 1024 * 1024
@@ -41,20 +53,43 @@ export interface Restored {
   readonly doubtful: readonly number[]
 }
 
-/** Positions of the newest base record of each entry, in order of sequence. */
-function newestBases(collected: Collected, firstSegment: number): number[] {
-  const { baseSequences, baseLocations } = collected
-  const order: number[] = []
+// A base record is found again by digest, kind and position in one number.
+const DIGEST_FACTOR = 2 ** 28
+const IS_FRAME = 2 ** 27
+
+interface Bases {
+  readonly sequences: number[]
+  readonly places: number[]
+}
+
+/** The newest base record of each entry, in order of sequence. */
+function newestBases(collected: Collected, firstSegment: number): Bases {
+  const sequences: number[] = []
+  const places: number[] = []
   let sorted = true
-  for (let index = 0; index < baseSequences.length; index++) {
-    if (segmentOf(baseLocations[index] ?? 0) < firstSegment) continue
-    const last = order.at(-1)
-    if (last !== undefined && (baseSequences[last] ?? 0) >= (baseSequences[index] ?? 0)) sorted = false
-    order.push(index)
+  const add = (sequence: number, place: number): void => {
+    if (sequences.length > 0 && (sequences.at(-1) ?? 0) >= sequence) sorted = false
+    sequences.push(sequence)
+    places.push(place)
   }
-  if (sorted) return order
-  order.sort((a, b) => (baseSequences[a] ?? 0) - (baseSequences[b] ?? 0) || a - b)
-  return order.filter((index, at) => baseSequences[index] !== baseSequences[order[at + 1] ?? -1])
+  for (const [number, { segment, digest }] of collected.digests.entries()) {
+    if (segment < firstSegment) continue
+    // Of one segment, any other base of an entry comes after its plain append.
+    for (let row = 0; row < digest.entries; row++) {
+      add(rowSequence(digest.rows, row * ROW_BYTES), number * DIGEST_FACTOR + row)
+    }
+    for (const [at, { record, sequence }] of digest.frames.entries()) {
+      if (baseOf(record) !== undefined) add(sequence, number * DIGEST_FACTOR + IS_FRAME + at)
+    }
+  }
+  if (sorted) return { sequences, places }
+  const order = sequences.map((_, index) => index)
+  order.sort((a, b) => (sequences[a] ?? 0) - (sequences[b] ?? 0) || a - b)
+  const newest = order.filter((index, at) => sequences[index] !== sequences[order[at + 1] ?? -1])
+  return {
+    sequences: newest.map((index) => sequences[index] ?? 0),
+    places: newest.map((index) => places[index] ?? 0),
+  }
 }
 
 /** Fills the catalog with the entries of the log and then lets everything happen to them again. */
@@ -62,15 +97,17 @@ export async function restoreEntries(input: RestoreInput): Promise<Restored> {
   const { catalog, collected, firstSegment, files, now } = input
   const { index } = catalog
   const retired = new Set<number>()
-  for (const { location, record } of collected.control) {
-    if (segmentOf(location) < firstSegment) continue
-    if (record.type === RETIRE) {
-      for (const sequence of record.sequences) retired.add(sequence)
-      catalog.forgotten = record.totals
-    } else if (record.type === STATE) catalog.forgotten = record.totals
-    else if (record.type === NOTE && record.version >= (catalog.notes.get(record.name)?.version ?? 0)) {
-      // By version, not by place: compaction may have copied an older one while a newer was on its way.
-      catalog.notes.set(record.name, { version: record.version, location })
+  for (const { segment, digest } of collected.digests) {
+    if (segment < firstSegment) continue
+    for (const { record, offset } of digest.frames) {
+      if (record.type === RETIRE) {
+        for (const sequence of record.sequences) retired.add(sequence)
+        catalog.forgotten = record.totals
+      } else if (record.type === STATE) catalog.forgotten = record.totals
+      else if (record.type === NOTE && record.version >= (catalog.notes.get(record.name)?.version ?? 0)) {
+        // By version, not by place: compaction may have copied an older one while a newer was on its way.
+        catalog.notes.set(record.name, { version: record.version, location: locationOf(segment, offset) })
+      }
     }
   }
   index.restoreForgotten(catalog.forgotten)
@@ -79,11 +116,10 @@ export async function restoreEntries(input: RestoreInput): Promise<Restored> {
   const missing = new Map<number, (typeof input.gaps)[number]>()
   for (const gap of input.gaps) for (const sequence of gap.missing) missing.set(sequence, gap)
   const bases = newestBases(collected, firstSegment)
-  const present = new Set(missing.size === 0 ? [] : bases.map((base) => collected.baseSequences[base] ?? 0))
+  const present = new Set(missing.size === 0 ? [] : bases.sequences)
   const lacking = [...missing.keys()].filter((sequence) => !present.has(sequence) && !retired.has(sequence))
   lacking.sort((a, b) => a - b)
 
-  const reader = files.reader()
   let nextLacking = 0
   const restoreLacking = (before: number): void => {
     for (; nextLacking < lacking.length && (lacking[nextLacking] ?? 0) < before; nextLacking++) {
@@ -95,60 +131,93 @@ export async function restoreEntries(input: RestoreInput): Promise<Restored> {
         { sequence, lane: '', gate: '', payloadBytes: 0, appendedAt: now, state: 'quarantined' },
         now,
       )
-      catalog.learn({ sequence, lane: '', key: '', payloadBytes: 0, location: 0 })
+      catalog.learn({ sequence, lane: '', payloadBytes: 0, location: 0 })
       lost.push({ sequence, payloadBytes: 0, gap: { segment, offset, length } })
     }
   }
-  for (const at of bases) {
-    const sequence = collected.baseSequences[at] ?? 0
+  for (const [at, sequence] of bases.sequences.entries()) {
     restoreLacking(sequence)
     if (retired.has(sequence)) continue
-    await restoreBase(catalog, reader, sequence, collected.baseLocations[at] ?? 0, now)
+    const place = bases.places[at] ?? 0
+    const found = collected.digests[Math.floor(place / DIGEST_FACTOR)]
+    if (found === undefined) continue
+    const within = place % DIGEST_FACTOR
+    if (within < IS_FRAME) restoreRow(catalog, found, within * ROW_BYTES, sequence, now)
+    else restoreFrame(catalog, found.segment, found.digest.frames[within - IS_FRAME], now)
   }
   restoreLacking(Infinity)
 
-  await replay(catalog, files.reader(), collected.events, firstSegment, now)
-  index.abandonLeases(now)
-  for (const [lane, facts] of catalog.lanes) {
-    if (facts.hash !== undefined) index.restoreReceiptHash(lane, facts.hash)
+  for (const { segment, digest } of collected.digests) {
+    if (segment < firstSegment) continue
+    for (const frame of digest.frames) replay(catalog, frame, locationOf(segment, frame.offset), now)
   }
-  await findDamaged(catalog, reader, collected.damaged, lost, now)
+  index.abandonLeases(now)
+  for (const [lane, { hash }] of catalog.chains) index.restoreReceiptHash(lane, hash)
+  await findDamaged(catalog, files.reader(), collected.damaged, lost, now)
   return { lost, doubtful: becomeDoubtful(catalog, input.doubtfulBefore, now) }
 }
 
-async function restoreBase(
+function restoreRow(
   catalog: Catalog,
-  reader: FrameReader,
+  from: Collected['digests'][number],
+  at: number,
   sequence: number,
-  location: number,
   now: number,
-): Promise<void> {
-  const { header, meta } = await reader.head(location, SPAN)
-  const record = decodeRecord(header.type, meta)
-  const base = baseOf(record)
-  if (base === undefined) return
+): void {
+  const { rows, names } = from.digest
+  const lane = names[rows.getUint32(at + ROW_LANE, true)] ?? ''
+  const payloadBytes = rows.getUint32(at + ROW_PAYLOAD, true)
+  const location = locationOf(from.segment, rows.getUint32(at + ROW_OFFSET, true))
+  catalog.index.restore(
+    {
+      sequence,
+      lane,
+      gate: names[rows.getUint32(at + ROW_GATE, true)] ?? '',
+      // A clock that stood ahead must not make entries younger than nothing.
+      appendedAt: Math.min(rows.getFloat64(at + ROW_APPENDED, true), now),
+      payloadBytes,
+      location,
+      state: 'waiting',
+    },
+    now,
+  )
+  const hash = rows.getUint32(at + ROW_HASH, true)
+  catalog.learn({ sequence, lane, keyHash: hash, payloadBytes, location })
+}
+
+function restoreFrame(
+  catalog: Catalog,
+  segment: number,
+  frame: DigestedFrame | undefined,
+  now: number,
+): void {
+  const base = baseOf(frame?.record)
+  if (frame === undefined || base === undefined) return
+  const { sequence, record } = frame
+  const location = locationOf(segment, frame.offset)
+  const { lane, gate, after, key } = base
   const common = {
     sequence,
-    lane: base.lane,
-    gate: base.gate,
-    after: base.after,
-    // A clock that stood ahead must not make entries younger than nothing.
+    lane,
+    gate,
+    after,
     appendedAt: Math.min(base.appendedAt, now),
     location,
   }
-  if (record?.type !== SNAPSHOT) {
-    const payloadBytes = header.dataLength
+  const known = { sequence, lane, ...(key === '' ? {} : { keyHash: keyHash(key) }), location }
+  if (record.type !== SNAPSHOT) {
+    const payloadBytes = frame.dataLength
     catalog.index.restore({ ...common, payloadBytes, state: 'waiting' }, now)
-    catalog.learn({ sequence, lane: base.lane, key: base.key, payloadBytes, location })
+    catalog.learn({ ...known, payloadBytes })
     // A redrive with another content starts the entry anew, with the note of the decision.
-    if (record?.type === DECIDE) catalog.extra(sequence, base.lane).noteAt = location
+    if (record.type === DECIDE) catalog.extra(sequence, lane).noteAt = location
     return
   }
   const { state } = record
   const { payloadBytes } = state
-  catalog.index.restore({ ...common, payloadBytes, ...restorable(state, header.at, now) }, now)
-  catalog.learn({ sequence, lane: base.lane, key: base.key, payloadBytes, location })
-  if (state.note !== undefined) catalog.extra(sequence, base.lane).noteAt = location
+  catalog.index.restore({ ...common, payloadBytes, ...restorable(state, frame.at, now) }, now)
+  catalog.learn({ ...known, payloadBytes })
+  if (state.note !== undefined) catalog.extra(sequence, lane).noteAt = location
   if (state.state === 'delivered' || state.state === 'discarded') {
     catalog.settled(sequence, state.state === 'delivered', Math.min(state.settledAt ?? now, now))
   }
@@ -179,46 +248,32 @@ function restorable(
   }
 }
 
-/** Replays marks, settlements and decisions. Those that a newer copy of the entry includes are skipped. */
-async function replay(
-  catalog: Catalog,
-  reader: FrameReader,
-  events: readonly number[],
-  firstSegment: number,
-  now: number,
-): Promise<void> {
+/** Replays a mark, settlement or decision; not for entries of which a newer copy includes it. */
+function replay(catalog: Catalog, frame: DigestedFrame, location: number, now: number): void {
   const { index } = catalog
-  for (const location of events) {
-    if (segmentOf(location) < firstSegment) continue
-    const frame = await reader.head(location, SPAN)
-    const record = decodeRecord(frame.header.type, frame.meta)
-    // Time of the log, which never runs ahead of ours: a delay counts from then, at most from now.
-    const then = Math.min(frame.header.at, now)
-    const applies = (sequence: number): boolean => {
-      const entry = index.entry(sequence, 0)
-      return entry !== undefined && entry.location < location
+  const { record } = frame
+  // Time of the log, which never runs ahead of ours: a delay counts from then, at most from now.
+  const then = Math.min(frame.at, now)
+  const applies = (sequence: number): boolean => {
+    const entry = index.entry(sequence, 0)
+    return entry !== undefined && entry.location < location
+  }
+  if (record.type === MARK) {
+    for (const mark of record.marks) if (applies(mark.sequence)) index.replayMark(mark, then)
+  } else if (record.type === SETTLE) {
+    for (const settlement of record.settlements) {
+      if (applies(settlement.sequence)) replaySettlement(catalog, settlement, location, then)
+      else keepHash(catalog, settlement, location)
     }
-    if (record?.type === MARK) {
-      for (const mark of record.marks) if (applies(mark.sequence)) index.replayMark(mark, then)
-    } else if (record?.type === SETTLE) {
-      for (const settlement of record.settlements) {
-        if (applies(settlement.sequence)) replaySettlement(catalog, settlement, location, then)
-        else keepHash(catalog, settlement, location)
-      }
-    } else if (record?.type === DECIDE) {
-      const { sequence } = frame.header
-      if (applies(sequence)) replayDecision(catalog, record, sequence, location, then)
-    } else if (record?.type === LANES) {
-      for (const [lane, hash] of record.lanes) setHash(catalog, lane, hash, location)
-    }
+  } else if (record.type === DECIDE) {
+    if (applies(frame.sequence)) replayDecision(catalog, record, frame.sequence, location, then)
+  } else if (record.type === LANES) {
+    for (const [lane, hash] of record.lanes) setHash(catalog, lane, hash, location)
   }
 }
 
 function setHash(catalog: Catalog, lane: string, hash: Uint8Array, location: number): void {
-  const facts = catalog.lanes.get(lane)
-  if (facts === undefined) return
-  facts.hash = hash
-  facts.hashSegment = segmentOf(location)
+  if (catalog.lanes.has(lane)) catalog.chains.set(lane, { hash, segment: segmentOf(location) })
 }
 
 /** The entry was copied to a later place since; its lane still ends in this receipt. */

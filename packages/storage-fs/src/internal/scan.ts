@@ -9,7 +9,8 @@ import {
   SEGMENT_HEADER_BYTES,
 } from './frame.js'
 import { MalformedRecord } from './bytes.js'
-import { baseOf, decodeRecord, ENTRY, GAP, type LogRecord, NOTE, RETIRE, STATE } from './records.js'
+import { type DigestBuilder } from './digest.js'
+import { FOOTER } from './records.js'
 import { readWhole } from './segment-files.js'
 
 export interface ScannedFrame {
@@ -19,12 +20,8 @@ export interface ScannedFrame {
   readonly type: number
   readonly more: boolean
   readonly sequence: number
-  /** From here an entry can be read: what it is, and its payload. */
-  readonly isBase: boolean
   /** The checksum over the data holds. The one over header and meta does, or this would be a gap. */
   readonly dataIntact: boolean
-  /** Only of the few types that are needed before the others can be read. */
-  readonly control?: LogRecord
 }
 
 export interface ScannedGap {
@@ -43,11 +40,15 @@ export interface ScannedSegment {
   readonly unknownType?: number
 }
 
-const CONTROL = new Set([NOTE, RETIRE, STATE, GAP])
 const WINDOW = 1024 * 1024
 
-/** Reads and verifies a segment from its header to `end`. */
-export async function scanSegment(file: FsFile, seed: number, end: number): Promise<ScannedSegment> {
+/** Reads and verifies a segment from its header to `end`, once. `digest` collects what the records say. */
+export async function scanSegment(
+  file: FsFile,
+  seed: number,
+  end: number,
+  digest: DigestBuilder,
+): Promise<ScannedSegment> {
   const items: (ScannedFrame | ScannedGap)[] = []
   let syncedTo = SEGMENT_HEADER_BYTES
   let unknownType: number | undefined
@@ -103,13 +104,10 @@ export async function scanSegment(file: FsFile, seed: number, end: number): Prom
     const { header, meta, dataIntact } = frame
     syncedTo = Math.max(syncedTo, header.syncedTo)
     const length = frameLength(header)
-    let control: LogRecord | undefined
-    let record: LogRecord | undefined
+    let record
     try {
-      // Most records are entries; what they say is read later, in another order.
-      record = header.type === ENTRY ? undefined : decodeRecord(header.type, meta)
-      if (record === undefined && header.type !== ENTRY) unknownType = header.type
-      if (record !== undefined && CONTROL.has(record.type)) control = record
+      record = digest.frame(header, offset, meta)
+      if (record === undefined) unknownType = header.type
     } catch (error) {
       if (!(error instanceof MalformedRecord)) throw error
       // The checksum holds but the content makes no sense: as unreadable as any other damage.
@@ -124,9 +122,7 @@ export async function scanSegment(file: FsFile, seed: number, end: number): Prom
       type: header.type,
       more: header.more,
       sequence: header.sequence,
-      isBase: header.type === ENTRY || baseOf(record) !== undefined,
       dataIntact,
-      ...(control === undefined ? {} : { control }),
     })
     offset += length
   }
@@ -149,4 +145,24 @@ export function validEnd(scanned: ScannedSegment): number {
     else unit = undefined
   }
   return unit ?? end
+}
+
+/** Whether a damaged stretch at the end of a segment was its footer, which says nothing new. */
+export function wasFooter(gap: ScannedGap, end: number): boolean {
+  return (
+    gap.claim?.type === FOOTER && frameLength(gap.claim) === gap.length && gap.offset + gap.length === end
+  )
+}
+
+/** Where the last byte that is not zero ends: what lies behind was prepared for writing and never written. */
+export async function writtenEnd(file: FsFile, from: number, to: number): Promise<number> {
+  const bytes = new Uint8Array(Math.max(0, Math.min(WINDOW, to - from)))
+  for (let end = to; end > from;) {
+    const start = Math.max(from, end - bytes.length)
+    const window = bytes.subarray(0, end - start)
+    const count = await readWhole(file, window, start)
+    for (let at = count - 1; at >= 0; at--) if (window[at] !== 0) return start + at + 1
+    end = start
+  }
+  return from
 }

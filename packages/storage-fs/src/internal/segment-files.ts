@@ -8,7 +8,7 @@ import {
   headSeed,
   segmentName,
 } from './frame.js'
-import { offsetOf, segmentOf } from './log-writer.js'
+import { offsetOf, segmentOf } from './location.js'
 
 /** Thrown when a record's bytes are not what was written. */
 export class DamagedRecord extends Error {
@@ -39,11 +39,16 @@ export interface FrameReader {
    * the window yet. Rejects with `DamagedRecord`, or with the error of the file system.
    */
   frame(location: number, span: number): Promise<StoredFrame>
+  /** The same when the whole frame is in the window already and intact; `undefined` when `frame` must be asked. */
+  peek(location: number): StoredFrame | undefined
+  /** Lets go of a large window. */
+  trim(): void
   /** The same without the data, which is neither read nor verified. */
   head(location: number, span: number): Promise<Omit<StoredFrame, 'data'>>
 }
 
 const MAX_OPEN = 16
+const MAX_KEPT = 1024 * 1024
 
 export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
   const known = new Map<number, { readonly seed: number; readonly end: () => number }>()
@@ -137,7 +142,29 @@ export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
         return { header, meta: bytes.subarray(FRAME_HEADER_BYTES) }
       }
 
+      function peek(location: number): StoredFrame | undefined {
+        const segment = segmentOf(location)
+        const info = known.get(segment)
+        const offset = offsetOf(location)
+        const start = offset - windowStart
+        if (info === undefined || segment !== windowSegment || start < 0) return undefined
+        const header = decodeFrameHeader(window, start)
+        if (header === undefined) return undefined
+        const metaStart = start + FRAME_HEADER_BYTES
+        const metaEnd = metaStart + header.metaLength
+        const end = metaEnd + header.dataLength
+        if (end > window.length || windowStart + end > info.end()) return undefined
+        if (crc32c(window, headSeed(info.seed, offset), start + 8, metaEnd) !== header.headCrc)
+          return undefined
+        if (end > metaEnd && crc32c(window, info.seed, metaEnd, end) !== header.dataCrc) return undefined
+        return { header, meta: window.subarray(metaStart, metaEnd), data: window.subarray(metaEnd, end) }
+      }
+
       return {
+        peek,
+        trim: () => {
+          if (window.length > MAX_KEPT) window = new Uint8Array(0)
+        },
         head: headAt,
         frame: async (location, span) => {
           const { header, meta } = await headAt(location, span)

@@ -3,7 +3,8 @@ import { storageClosed } from '../errors.js'
 import type { FsPort } from '../fs-port.js'
 import type { Catalog } from './catalog.js'
 import type { LogWriter } from './log-writer.js'
-import type { SegmentFiles } from './segment-files.js'
+import type { FrameReader, SegmentFiles } from './segment-files.js'
+import type { SparePool } from './spares.js'
 
 export interface StoreLimits {
   readonly entries: number
@@ -18,6 +19,7 @@ export interface Store {
   readonly catalog: Catalog
   readonly writer: LogWriter
   readonly files: SegmentFiles
+  readonly spares: SparePool
   readonly limits: StoreLimits
   readonly retention: Retention
   readonly segmentBytes: number
@@ -29,6 +31,10 @@ export interface Store {
   readonly tidy: () => void
   /** Entries of which a new base record is on its way; resolved when it has arrived. */
   readonly busy: Map<number, Promise<unknown>>
+  /** Reads ahead for leases; all of them share it. */
+  readonly leaseReader: FrameReader
+  /** Location behind the last entry that was leased. */
+  leasedTo: number
   nextSequence: number
   closed: boolean
 }

@@ -20,6 +20,14 @@ export function killable(real: FsPort): Killable {
   }
   const file = (inner: FsFile): FsFile => ({
     ...inner,
+    ...(inner.writeSynced === undefined
+      ? {}
+      : {
+          writeSynced: (bytes: Uint8Array, position: number) => {
+            check()
+            return inner.writeSynced?.(bytes, position) ?? Promise.resolve(0)
+          },
+        }),
     write: (bytes, position) => {
       check()
       return inner.write(bytes, position)

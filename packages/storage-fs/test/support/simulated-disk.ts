@@ -1,9 +1,12 @@
 import type { FsFile, FsPort } from '../../src/index.js'
+import { publishWith } from '../../src/internal/publish.js'
 
 /** A write that was not synced yet. */
 interface PendingWrite {
   readonly position: number
   readonly bytes: Uint8Array
+  /** No bytes, but a new size. */
+  readonly truncate?: number
 }
 
 interface Inode {
@@ -15,7 +18,11 @@ interface Inode {
 }
 
 /** Which of the unsynced writes of a file reached the platter before the power went. */
-export type Survivors = (writes: readonly PendingWrite[]) => readonly PendingWrite[]
+export type Survivors = (
+  writes: readonly PendingWrite[],
+  /** What a file that is gone, or was overwritten, once held. */
+  stale: Uint8Array,
+) => readonly PendingWrite[]
 
 export const images: Readonly<Record<string, Survivors>> = {
   none: () => [],
@@ -33,7 +40,14 @@ export const images: Readonly<Record<string, Survivors>> = {
   tornFirst: (writes) =>
     writes.map((write) => {
       const half = Math.floor(write.bytes.length / 2)
-      return { position: write.position + half, bytes: write.bytes.subarray(half) }
+      return { ...write, position: write.position + half, bytes: write.bytes.subarray(half) }
+    }),
+  // The size arrived, the data did not: the blocks show what they held in an earlier life.
+  staleRecycled: (writes, stale) =>
+    writes.map((write) => {
+      const old = new Uint8Array(write.bytes.length)
+      old.set(stale.subarray(write.position, write.position + old.length))
+      return { ...write, bytes: old }
     }),
 }
 
@@ -60,6 +74,8 @@ export interface SimulatedDisk {
   readonly calls: readonly string[]
   /** What is on the disk, as processes see it. */
   files(): Map<string, Uint8Array>
+  /** What was durably in files that have no name any more. */
+  readonly removed: readonly Uint8Array[]
   /** Overwrites a file behind everybody's back, durably. */
   put(path: string, data: Uint8Array): void
   free: number
@@ -70,6 +86,7 @@ function systemError(code: string, operation: string): Error {
 }
 
 function written(data: Uint8Array, write: PendingWrite): Uint8Array {
+  if (write.truncate !== undefined) return data.slice(0, write.truncate)
   const end = write.position + write.bytes.length
   const grown = end > data.length ? new Uint8Array(end) : data.slice()
   if (end > data.length) grown.set(data)
@@ -89,6 +106,9 @@ export function simulatedDisk(): SimulatedDisk {
   let struck = false
   let matching = 0
   let calls: string[] = []
+  const removed: Uint8Array[] = []
+  /** What the blocks that are used next may still show. */
+  let stale: Uint8Array = new Uint8Array(0)
   const disk = { free: 100 * 1024 ** 3 }
 
   function call(operation: string, born: number): 'short' | undefined {
@@ -126,8 +146,23 @@ export function simulatedDisk(): SimulatedDisk {
         const cut = call('write', born)
         const part = cut === 'short' ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
         const write = { position, bytes: part.slice() }
+        if (position === 0 && inode.data.length > 128) stale = inode.data
         inode.data = written(inode.data, write)
         inode.pending.push(write)
+        return part.length
+      },
+      writeSynced: async (bytes, position) => {
+        const cut = call('write', born)
+        const part = cut === 'short' ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
+        const end = position + part.length
+        const overlaps = inode.pending.some((write) => {
+          return write.position < end && write.position + write.bytes.length > position
+        })
+        // Which of the two would win after a power cut is more than this model knows.
+        if (overlaps) throw new Error('a synced write over one that was not synced')
+        const write = { position, bytes: part.slice() }
+        inode.data = written(inode.data, write)
+        inode.durable = written(inode.durable, write)
         return part.length
       },
       datasync: async () => {
@@ -138,7 +173,7 @@ export function simulatedDisk(): SimulatedDisk {
       truncate: async (length) => {
         call('truncate', born)
         inode.data = inode.data.slice(0, length)
-        inode.pending.push({ position: 0, bytes: inode.data })
+        inode.pending.push({ position: length, bytes: new Uint8Array(0), truncate: length })
       },
       size: async () => {
         call('size', born)
@@ -168,6 +203,7 @@ export function simulatedDisk(): SimulatedDisk {
     get calls() {
       return calls
     },
+    removed,
     files: () => new Map([...names].map(([path, inode]) => [path, inode.data])),
     put: (path, data) => {
       const inode = names.get(path) ?? { data, durable: data, pending: [] }
@@ -190,7 +226,7 @@ export function simulatedDisk(): SimulatedDisk {
       boot++
       names = new Map(durableNames)
       for (const inode of names.values()) {
-        inode.data = survivors(inode.pending).reduce(written, inode.durable)
+        inode.data = survivors(inode.pending, stale).reduce(written, inode.durable)
         inode.durable = inode.data
         inode.pending = []
       }
@@ -199,30 +235,45 @@ export function simulatedDisk(): SimulatedDisk {
       const born = era
       const pid = nextPid++
       alive.add(pid)
+      let drafts = 0
+      const create: FsPort['create'] = async (path) => {
+        call('create', born)
+        return open(make(path, new Uint8Array(0)), born)
+      }
+      const link: FsPort['link'] & {} = async (from, to) => {
+        call('link', born)
+        const inode = lookup(from)
+        if (names.has(to)) throw systemError('EEXIST', to)
+        names.set(to, inode)
+      }
+      const unlink: FsPort['unlink'] = async (path) => {
+        call('unlink', born)
+        const inode = lookup(path)
+        if (inode.data.length > 128) stale = inode.data
+        names.delete(path)
+        if (![...names.values()].includes(inode)) removed.push(inode.durable)
+      }
       return {
         powerSafe: true,
         open: async (path) => {
           call('open', born)
           return open(lookup(path), born)
         },
-        create: async (path) => {
-          call('create', born)
-          return open(make(path, new Uint8Array(0)), born)
-        },
-        publish: async (path, content) => {
-          call('publish', born)
-          make(path, content.slice())
+        create,
+        link,
+        unlink,
+        // In its steps, so that it can fail and be interrupted between any two of them.
+        publish: (path, content) =>
+          publishWith({ create, link, unlink }, path, `${path}.${pid}${++drafts}.tmp`, content),
+        existsNow: (path) => {
+          call('stat', born)
+          return names.has(path)
         },
         rename: async (from, to) => {
           call('rename', born)
           const inode = lookup(from)
           names.delete(from)
           names.set(to, inode)
-        },
-        unlink: async (path) => {
-          call('unlink', born)
-          lookup(path)
-          names.delete(path)
         },
         readdir: async (path) => {
           call('readdir', born)

@@ -1,0 +1,156 @@
+import type { FsFile, FsPort } from '../fs-port.js'
+import { systemCode } from '../fs-port.js'
+import { segmentName } from './frame.js'
+import { writeWhole } from './write-whole.js'
+
+/** A file of zeros, synced, that waits to become a segment. */
+export interface Spare {
+  readonly path: string
+  readonly file: FsFile
+  readonly size: number
+}
+
+/**
+ * Prepares segments in the background and clears drained ones away. Writing into space that was written before
+ * needs no change of size, and so nearly half of a sync. Every owner uses its own spares only: an earlier one
+ * that was taken for dead may still be writing to those it made.
+ */
+export interface SparePool {
+  /** A prepared file, which from now on belongs to the caller. */
+  take(): Spare | undefined
+  /** Sees to it that there will be a spare. */
+  prepare(): void
+  /** Takes a drained segment out of the log; its content is overwritten in the background. */
+  drain(segment: number): Promise<void>
+  /** Files that earlier owners left behind. */
+  clear(names: readonly string[]): void
+  /** Spares cannot be turned into segments here. */
+  giveUp(): void
+  close(): Promise<void>
+}
+
+/** Zeros are synced in pieces of this, so that the syncs of others need not wait for long. */
+const ZEROS = 4 * 1024 * 1024
+const SPARE = /^spare-\d+-\d+\.log$/
+const DRAINED = /^drained-\d+\.log$/
+
+/** Files beside the log that hold nothing anybody needs. */
+export function isLeftover(name: string): boolean {
+  return SPARE.test(name) || DRAINED.test(name)
+}
+
+export function sparePool(
+  fs: FsPort,
+  directory: string,
+  options: { readonly generation: number; readonly segmentBytes: number },
+): SparePool {
+  const { generation, segmentBytes } = options
+  let ready: Spare | undefined
+  let usable = fs.link !== undefined
+  let made = 0
+  let wanted = false
+  let closed = false
+  /** One thing at a time, and nothing that fails stops what comes after it. */
+  let work: Promise<void> = Promise.resolve()
+
+  function later(task: () => Promise<void>): void {
+    work = work.then(task).catch(() => undefined)
+  }
+
+  function nextPath(): string {
+    return `${directory}/spare-${generation}-${++made}.log`
+  }
+
+  async function zeroed(path: string, file: FsFile, size: number): Promise<boolean> {
+    const zeros = new Uint8Array(Math.min(ZEROS, size))
+    for (let at = 0; at < size; at += zeros.length) {
+      // Half a spare is of no use to anybody.
+      if (closed && !path.includes('/drained-')) return false
+      await writeWhole(file, zeros.subarray(0, Math.min(zeros.length, size - at)), at)
+      await file.datasync()
+    }
+    return true
+  }
+
+  async function make(): Promise<void> {
+    wanted = false
+    if (closed || !usable || ready !== undefined) return
+    const path = nextPath()
+    const file = await fs.create(path)
+    try {
+      if (await zeroed(path, file, segmentBytes)) {
+        ready = { path, file, size: segmentBytes }
+        return
+      }
+    } catch {
+      // A full disk: the log will grow as it is written.
+    }
+    await file.close()
+    await fs.unlink(path)
+  }
+
+  /** What was delivered must not stay readable: the bytes go before the name does. */
+  async function wipe(path: string, reuse: boolean): Promise<void> {
+    const file = await fs.open(path, 'write')
+    let kept = false
+    try {
+      const size = await file.size()
+      await zeroed(path, file, Math.max(size, reuse ? segmentBytes : 0))
+      if (reuse && !closed && usable && ready === undefined) {
+        if (size > segmentBytes) await file.truncate(segmentBytes)
+        await file.datasync()
+        const spare = nextPath()
+        await fs.rename(path, spare)
+        kept = true
+        ready = { path: spare, file, size: segmentBytes }
+      }
+    } finally {
+      if (!kept) await file.close()
+    }
+    if (!kept) await fs.unlink(path)
+  }
+
+  return {
+    take: () => {
+      const spare = usable ? ready : undefined
+      if (spare !== undefined) ready = undefined
+      return spare
+    },
+    prepare: () => {
+      if (wanted || closed || !usable || ready !== undefined) return
+      wanted = true
+      later(make)
+    },
+    drain: async (segment) => {
+      const path = `${directory}/drained-${segment}.log`
+      try {
+        await fs.rename(`${directory}/${segmentName(segment)}`, path)
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error
+        return
+      }
+      await fs.syncDirectory(directory)
+      later(() => wipe(path, true))
+    },
+    clear: (names) => {
+      for (const name of names) {
+        const path = `${directory}/${name}`
+        // A spare may be another name of a segment already, so its content must not be touched.
+        if (SPARE.test(name)) later(() => fs.unlink(path))
+        else later(() => wipe(path, false))
+      }
+    },
+    giveUp: () => {
+      usable = false
+    },
+    close: async () => {
+      closed = true
+      await work
+      if (ready === undefined) return
+      const { path, file } = ready
+      ready = undefined
+      await file.close().catch(() => undefined)
+      await fs.unlink(path).catch(() => undefined)
+    },
+  }
+}
