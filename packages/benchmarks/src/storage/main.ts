@@ -1,7 +1,7 @@
 import { print, type Figure } from '../report.js'
 import { rates, type Rate } from '../measure.js'
 import * as candidates from './candidates.js'
-import { depthFigures } from './depth.js'
+import { depthFigures, reportOpening } from './depth.js'
 import { drainFigures } from './drain.js'
 
 const json = process.argv.includes('--json')
@@ -62,4 +62,6 @@ async function enqueueFigures(): Promise<readonly Figure[]> {
   ]
 }
 
-print([...(await enqueueFigures()), ...(await drainFigures(rounds)), ...(await depthFigures())], json)
+const [, , flag, directory] = process.argv
+if (flag === '--open' && directory !== undefined) await reportOpening(directory)
+else print([...(await enqueueFigures()), ...(await drainFigures(rounds)), ...(await depthFigures())], json)
