@@ -34,17 +34,21 @@ export function encodeHeader(header: EntryHeader): Uint8Array {
   return bytes
 }
 
-/** Throws `ERR_ENTRY_FORMAT` for what a newer version wrote. */
+/** Throws `ERR_ENTRY_FORMAT` for what a newer version wrote, or something else than this package. */
 export function decodeHeader(bytes: Uint8Array): EntryHeader {
-  const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
+  const value = parseHeader(bytes)
   if (!isObject(value) || value['v'] !== version) {
-    throw new DataQueueError(
-      'ERR_ENTRY_FORMAT',
-      'The entry was written by a newer version of this package.',
-      {
-        hint: 'Upgrade @fhir-outbox/data-queue; the entry is kept as it is.',
-      },
-    )
+    throw new DataQueueError('ERR_ENTRY_FORMAT', 'The header of the entry is not of a format known here.', {
+      hint: 'Upgrade @fhir-outbox/data-queue if a newer version wrote it; the entry is kept as it is.',
+    })
   }
   return value as unknown as EntryHeader
+}
+
+function parseHeader(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
+  }
 }

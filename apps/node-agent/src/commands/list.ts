@@ -3,7 +3,7 @@ import type { Settings } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
 import { age, describeWrite, entryFacts } from '../output/entry.js'
-import { openStorage } from '../queue/open.js'
+import { entriesOf, withOutbox } from '../queue/look.js'
 
 export interface ListOptions {
   readonly state?: EntryState
@@ -16,28 +16,13 @@ export async function list(
   options: ListOptions,
   console: Console,
 ): Promise<ExitCode> {
-  const storage = await openStorage(home)
   const { state, limit } = options
-  try {
-    let after = 0
-    let left = limit
-    while (left > 0) {
-      const page = await storage.list({
-        ...(state === undefined ? {} : { state }),
-        after,
-        limit: Math.min(left, 500),
-      })
-      for (const entry of page) reportEntry(console, entry)
-      const last = page.at(-1)
-      if (last === undefined) break
-      after = last.sequence
-      left -= page.length
-    }
-    if (left === limit) remark(console, 'No entries.')
+  return withOutbox(home, async (outbox) => {
+    const entries = await entriesOf(outbox, state, limit)
+    for (const entry of entries) reportEntry(console, entry)
+    if (entries.length === 0) remark(console, 'No entries.')
     return exitCodes.ok
-  } finally {
-    await storage.close()
-  }
+  })
 }
 
 function reportEntry(console: Console, entry: EntrySummary): void {

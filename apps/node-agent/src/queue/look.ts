@@ -41,15 +41,15 @@ export async function readEntry(outbox: Outbox, sequence: number): Promise<Entry
   })
 }
 
-/** At most so many entries of one state. */
+/** At most so many entries, oldest first; of one state when it is given. */
 export async function entriesOf(
   outbox: Outbox,
-  state: EntrySummary['state'],
+  state: EntrySummary['state'] | undefined,
   limit: number,
 ): Promise<readonly EntrySummary[]> {
   const entries: EntrySummary[] = []
   if (limit === 0) return entries
-  for await (const entry of outbox.list({ state })) {
+  for await (const entry of outbox.list(state === undefined ? {} : { state })) {
     entries.push(entry)
     if (entries.length >= limit) break
   }
