@@ -28,3 +28,9 @@ export class QueueError extends Error {
     this.hint = options.hint
   }
 }
+
+export function noSuchEntry(sequence: number): QueueError {
+  return new QueueError('ERR_NO_SUCH_ENTRY', `there is no entry ${sequence}`, {
+    hint: 'It never existed, or it was settled longer ago than settled entries are kept.',
+  })
+}

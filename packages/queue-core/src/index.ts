@@ -2,7 +2,7 @@ export { copyStorage, type CopyOptions, type CopyResult } from './copy/copy-stor
 export { QueueError, type QueueErrorCode } from './errors.js'
 export { keyIndex, type KeyIndex } from './lane-index/key-index.js'
 export { keyTable, type KeyTable } from './lane-index/key-table.js'
-export { laneIndex } from './lane-index/lane-index.js'
+export { dumpLaneIndex, laneIndex, loadLaneIndex } from './lane-index/lane-index.js'
 export type {
   Correction,
   IndexedDraft,
@@ -41,7 +41,9 @@ export type {
   StopOptions,
   WaitOptions,
 } from './outbox/types.js'
+export { steadyClock, type SteadyClock } from './internal/steady-clock.js'
 export type { RecordCipher } from './sealed/record-cipher.js'
+export { sealedRecords } from './sealed/sealed-records.js'
 export { sealStorage, type SealStorageOptions } from './sealed/seal-storage.js'
 export type { WipeRecord } from './outbox/wipe.js'
 export { isLease } from './storage-port.js'
@@ -54,6 +56,7 @@ export {
   checkLeaseRequest,
   checkMarks,
   checkNote,
+  checkNoteName,
   storageLimits,
   type StorageLimits,
 } from './validate.js'

@@ -1,4 +1,5 @@
 import { QueueError } from './errors.js'
+import { steadyClock } from './internal/steady-clock.js'
 import { keyIndex, type KeyIndex } from './lane-index/key-index.js'
 import { laneIndex } from './lane-index/lane-index.js'
 import type { IndexedEntry, LaneIndex, Retention } from './lane-index/types.js'
@@ -14,7 +15,14 @@ import type {
   StorageSupport,
   StoredNote,
 } from './storage-port.js'
-import { checkDecision, checkDrafts, checkLeaseRequest, checkMarks, checkNote } from './validate.js'
+import {
+  checkDecision,
+  checkDrafts,
+  checkLeaseRequest,
+  checkMarks,
+  checkNote,
+  checkNoteName,
+} from './validate.js'
 
 /** When a storage refuses more. */
 export interface QueueLimits {
@@ -26,7 +34,7 @@ export interface QueueLimits {
 
 /** Options of `memoryStorage`. */
 export interface MemoryStorageOptions {
-  /** Milliseconds that never run backwards. Default `performance.now`. */
+  /** Milliseconds; see `steadyClock`. Default `performance.now`. */
   readonly now?: () => number
   readonly limits?: QueueLimits
   /** How long delivered and discarded entries are remembered. Default 30 days or 100,000. */
@@ -62,7 +70,7 @@ function freshOwner(): string {
 export function memoryData(options: MemoryStorageOptions = {}): MemoryData {
   const records = new Map<number, Stored>()
   return {
-    now: options.now ?? (() => performance.now()),
+    now: steadyClock(options.now ?? (() => performance.now())).now,
     limits: {
       entries: options.limits?.entries ?? 1_000_000,
       bytes: options.limits?.bytes ?? 2 * 1024 ** 3,
@@ -156,7 +164,7 @@ function forgetOld(data: MemoryData): void {
 }
 
 function summary(entry: IndexedEntry, record: Stored): EntrySummary {
-  const { location: _location, troubledForMs: _troubled, mark, ...rest } = entry
+  const { location: _location, troubledForMs: _troubled, markOpen: _open, mark, ...rest } = entry
   const note = record.note?.slice()
   return {
     ...rest,
@@ -187,6 +195,7 @@ function leasedEntry(data: MemoryData, sequence: number): LeasedEntry | undefine
 }
 
 function putNote(data: MemoryData, name: string, bytes: Uint8Array, expectedVersion: number): number {
+  checkNoteName(name)
   checkNote(bytes)
   const version = data.notes.get(name)?.version ?? 0
   if (version !== expectedVersion) {
@@ -199,7 +208,10 @@ function putNote(data: MemoryData, name: string, bytes: Uint8Array, expectedVers
 }
 
 function wipe(data: MemoryData, keep: readonly KeptNote[]): void {
-  for (const { bytes } of keep) checkNote(bytes)
+  for (const { name, bytes } of keep) {
+    checkNoteName(name)
+    checkNote(bytes)
+  }
   const { accepted, delivered } = data.index.stats(data.now())
   const index = laneIndex({ owner: freshOwner(), lastSequence: data.index.lastSequence })
   index.restoreForgotten({ delivered, discarded: accepted - delivered })
@@ -214,6 +226,8 @@ function wipe(data: MemoryData, keep: readonly KeptNote[]): void {
 export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueStorage {
   const { records } = data
   const own = new Set<() => void>()
+  /** Leases of this handle, and how many entries of each are left. */
+  const held = new Map<string, number>()
   let closed = false
 
   function open(): void {
@@ -240,6 +254,7 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
       const taken = data.index.lease(request, data.now())
       if (!('sequences' in taken)) return taken
       const { sequences, ...lease } = taken
+      held.set(lease.id, sequences.length)
       const entries = sequences.map((sequence) => leasedEntry(data, sequence))
       return { ...lease, entries: entries.filter((entry) => entry !== undefined) } satisfies Lease
     },
@@ -256,6 +271,9 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
       open()
       for (const settlement of settlements) checkNote(settlement.note)
       data.index.settle(lease.id, settlements, data.now())
+      const left = (held.get(lease.id) ?? 0) - settlements.length
+      if (left > 0) held.set(lease.id, left)
+      else held.delete(lease.id)
       for (const { sequence, note, outcome } of settlements) {
         const record = records.get(sequence)
         if (record === undefined) continue
@@ -303,6 +321,7 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
     notes: {
       async get(name) {
         open()
+        checkNoteName(name)
         const note = data.notes.get(name)
         return note === undefined ? undefined : { bytes: note.bytes.slice(), version: note.version }
       },
@@ -344,7 +363,10 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
       open()
     },
     async close() {
+      if (closed) return
       closed = true
+      data.index.abandonLeases(data.now(), [...held.keys()])
+      notify()
       for (const listener of own) data.listeners.delete(listener)
       own.clear()
     },

@@ -1,7 +1,9 @@
 /**
  * What a storage adapter implements. DESIGN: the storage numbers entries, owns the clock, and makes every
  * call below atomic: it happened, or it did not. All durations are milliseconds and relative to "now" at the
- * storage, so that a wrong wall clock can never change an order or lose a lease.
+ * storage, so that a wrong wall clock can never change an order or lose a lease. That clock never runs backwards:
+ * not when the machine's is set back, not across a restart, not between handles (see `steadyClock`). Whoever finds
+ * a later time in the store than its own clock says goes on from there.
  */
 
 /** How much survives when `append`, `mark` or `settle` has resolved. */
@@ -10,12 +12,21 @@ export type Durability = 'power-loss' | 'process-crash' | 'memory'
 /** What an adapter can do, declared as data and checked by the contract suite. */
 export interface StorageSupport {
   readonly durability: Durability
-  /** How many processes, tabs or workers may append at the same time. */
+  /**
+   * How many handles (processes, tabs, workers) may be open at the same time and do everything but lease. With
+   * `one`, a second one is refused with `ERR_STORAGE_LOCKED`.
+   */
   readonly appenders: 'one' | 'many'
-  /** How many may lease at the same time. */
+  /**
+   * How many handles may lease at the same time. With `one`, the leases of a handle that has closed or died are
+   * void for whoever drains next, at once. With `many`, `close` gives up the leases of its handle at once, and those
+   * of a handle that died fall when they expire, at the latest.
+   */
   readonly drainers: 'one' | 'many'
   /** The platform may throw the whole store away (a browser without persistent storage). */
   readonly evictable: boolean
+  /** Nothing of an entry can be read from the store without a key: `sealStorage` says so. Default: it can. */
+  readonly sealed?: boolean
 }
 
 /**
@@ -146,6 +157,11 @@ export interface LeaseRequest {
 export interface NothingReady {
   readonly nextDueInMs?: number
   /**
+   * This handle may not lease, because another handle on the store does: see `StorageSupport.drainers`. It says
+   * nothing about what is ready. Listeners of `watch` are called when this handle may lease.
+   */
+  readonly elsewhere?: true
+  /**
    * Entries that could not be read back and were taken out of their lanes by this call (quarantined or parked),
    * so that whoever waits for them can be told.
    */
@@ -155,7 +171,7 @@ export interface NothingReady {
 /** Durable note "this entry is about to be sent in this request", written before the bytes leave. */
 export interface AttemptNote {
   readonly sequence: number
-  /** Entries that travel in one request share it. At most 64 characters. */
+  /** Entries that travel in one request share it. Any Unicode text up to 64 UTF-16 code units. */
   readonly group: string
   /** Opaque to the storage; at most 1,024 bytes. */
   readonly info?: Uint8Array
@@ -163,7 +179,7 @@ export interface AttemptNote {
 
 /**
  * How one leased entry ends or comes back.
- * - `delivered`: `note` is the receipt, `receiptHash` becomes the lane's last hash
+ * - `delivered`: `note` is the receipt, `receiptHash` becomes the lane's last hash; without them none is kept
  * - `rejected`, `parked`, `expired`: becomes a dead letter
  * - `waiting`: certainly not applied; due again after `delayMs`. `spent` counts one attempt
  * - `unknown`: may have been applied; due again after `delayMs`. Keeps its mark
@@ -172,7 +188,8 @@ export type Settlement =
   | {
       readonly sequence: number
       readonly outcome: 'delivered'
-      readonly note: Uint8Array
+      /** Keeps the previous note when absent. */
+      readonly note?: Uint8Array
       readonly receiptHash?: Uint8Array
     }
   | {
@@ -249,7 +266,8 @@ export interface NoteStore {
    * version. Rejects with `ERR_NOTE_CONFLICT` otherwise. At most 256 KiB.
    */
   put(name: string, bytes: Uint8Array, expectedVersion: number): Promise<number>
-  /** The names of all notes, in any order. Without it, whoever copies a store must know them. */
+  /** The names of all notes, in any order. Without it, whoever copies a store must know them. Names are any
+   * well-formed Unicode text up to 512 UTF-8 bytes: see `checkNoteName`. */
   names?(): Promise<readonly string[]>
 }
 
@@ -259,7 +277,14 @@ export interface KeptNote {
   readonly bytes: Uint8Array
 }
 
-/** The port. Every method rejects with `ERR_STORAGE_CLOSED` after `close`. */
+/**
+ * The port. Calls may be made at any time and side by side; each one sees every call that had resolved before it was
+ * made. Appends of one handle get their numbers in the order in which they were called. Every method but `close`
+ * rejects with `ERR_STORAGE_CLOSED` after `close`; calls under way then end as if it had not been called. Any of them
+ * may reject with `ERR_STORAGE_FAILED`: then it has not happened, or, when the store cannot tell, the store refuses
+ * everything until it is opened again and has found out. Reading calls may write, too: leases that have expired
+ * or entries that are forgotten may be noticed by whoever comes by.
+ */
 export interface QueueStorage {
   readonly supports: StorageSupport
   /**
@@ -274,7 +299,10 @@ export interface QueueStorage {
    * back as `unknown`, unmarked ones as `waiting`.
    */
   lease(request: LeaseRequest): Promise<Lease | NothingReady>
-  /** Durable before it resolves. Rejects with `ERR_LEASE_LOST` when the lease is no longer current. */
+  /**
+   * Durable before it resolves, and with it every earlier settlement of the lane. Replaces earlier marks of these
+   * entries. Rejects with `ERR_LEASE_LOST` when the lease is no longer current, or does not hold one of the entries.
+   */
   mark(lease: Lease, notes: readonly AttemptNote[]): Promise<void>
   /** The lease lasts `ttlMs` from now. Rejects with `ERR_LEASE_LOST`. */
   renew(lease: Lease, ttlMs: number): Promise<void>
@@ -289,7 +317,11 @@ export interface QueueStorage {
   /** Rejects with `ERR_NO_SUCH_ENTRY` or `ERR_WRONG_STATE`. Durable before it resolves. */
   decide(sequence: number, decision: Decision): Promise<void>
   readonly notes: NoteStore
-  /** Calls the listener whenever something may have become ready. Returns the way to stop. */
+  /**
+   * Calls the listener whenever something may have become ready or was settled, by this handle or another one, and
+   * when this handle may lease from now on. Too often is harmless; time that passes is nobody's call: see
+   * `nextDueInMs`. Returns the way to stop.
+   */
   watch(listener: () => void): () => void
   /**
    * Makes every delayed entry due now, because a person or an event asked for an attempt. Delays of later
@@ -298,15 +330,18 @@ export interface QueueStorage {
   hurry?(): Promise<void>
   /**
    * Erases every entry, receipt and note in one commit and leaves these notes, with version 1. Leases are lost,
-   * sequences go on. In the audit, delivered entries stay delivered and all others count as discarded. Durable,
-   * and the bytes are gone, before it resolves. An adapter without it cannot be wiped.
+   * sequences go on. In the audit, delivered entries stay delivered and all others count as discarded. Before it
+   * resolves it is durable, and no file, row or object of the adapter holds the bytes any more. What the platform
+   * below keeps for itself may linger (blocks of a flash disk, journals, a database's log or vacuumed pages, a
+   * browser's log-structured files): an adapter says so where it applies, and sealing is the answer to it. An
+   * adapter without it cannot be wiped.
    */
   wipe?(keep: readonly KeptNote[]): Promise<void>
-  /** Costs the same however much is waiting. */
+  /** Costs the same however much is waiting. Entries that retention has forgotten stay counted. */
   stats(): Promise<QueueStats>
   /** Resolves when everything settled so far is as durable as `supports` says. */
   sync(): Promise<void>
-  /** Makes everything durable and lets go of the store. A second call is harmless. */
+  /** Makes everything durable, gives up the leases of this handle and lets go of the store. A second call is harmless. */
   close(): Promise<void>
 }
 

@@ -15,6 +15,7 @@ export interface StorageLimits {
   readonly markGroupCharacters: number
   readonly markInfoBytes: number
   readonly noteBytes: number
+  readonly noteNameBytes: number
 }
 
 /** What an entry and its notes may hold: every storage accepts it. */
@@ -28,6 +29,7 @@ export const storageLimits: StorageLimits = {
   markGroupCharacters: 64,
   markInfoBytes: 1024,
   noteBytes: 256 * 1024,
+  noteNameBytes: 512,
 }
 
 /**
@@ -47,10 +49,17 @@ function invalid(message: string): QueueError {
   return new QueueError('ERR_INVALID_ENTRY', message, { hint: 'Correct the call; nothing was stored.' })
 }
 
-function checkText(value: unknown, name: string, maxBytes: number): void {
+function checkUnicode(value: unknown, name: string): asserts value is string {
   if (typeof value !== 'string') throw invalid(`${name} is not a string`)
+  // Two of them would be stored as the same replacement character.
   if (loneSurrogate.test(value)) throw invalid(`${name} is not well-formed Unicode`)
-  if (encodeText(value).length > maxBytes) throw invalid(`${name} is longer than ${maxBytes} UTF-8 bytes`)
+}
+
+function checkText(value: unknown, name: string, maxBytes: number): void {
+  checkUnicode(value, name)
+  // No text takes more than three bytes for a code unit: most need not be encoded to be measured.
+  if (value.length * 3 > maxBytes && encodeText(value).length > maxBytes)
+    throw invalid(`${name} is longer than ${maxBytes} UTF-8 bytes`)
 }
 
 function checkBytes(value: unknown, name: string, maxBytes: number): void {
@@ -95,6 +104,7 @@ export function checkLeaseRequest(request: LeaseRequest): void {
 /** Checks the notes of a mark. Throws `ERR_INVALID_ENTRY`. */
 export function checkMarks(notes: readonly AttemptNote[], limits: StorageLimits = adapterLimits): void {
   for (const note of notes) {
+    checkUnicode(note.group, 'the mark group')
     if (note.group.length > limits.markGroupCharacters) throw invalid('the mark group is too long')
     if (note.info !== undefined) checkBytes(note.info, 'mark info', limits.markInfoBytes)
   }
@@ -103,6 +113,11 @@ export function checkMarks(notes: readonly AttemptNote[], limits: StorageLimits 
 /** Checks an opaque note: of a settlement, of a decision, or in the note store. Throws `ERR_INVALID_ENTRY`. */
 export function checkNote(bytes: Uint8Array | undefined, limits: StorageLimits = adapterLimits): void {
   if (bytes !== undefined) checkBytes(bytes, 'note', limits.noteBytes)
+}
+
+/** Checks the name of a note in the note store. Throws `ERR_INVALID_ENTRY`. */
+export function checkNoteName(name: string, limits: StorageLimits = adapterLimits): void {
+  checkText(name, 'the name of the note', limits.noteNameBytes)
 }
 
 /** Checks a decision: a corrected entry must be as valid as a new one. Throws `ERR_INVALID_ENTRY`. */

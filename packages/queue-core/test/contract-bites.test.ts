@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { memoryStorage, type Lease, type QueueStorage, type StorageSupport } from '@fhir-outbox/queue-core'
 import { runStorageContract, type StorageContract } from '@fhir-outbox/queue-core/storage-contract'
 
@@ -23,7 +23,7 @@ async function failures(
   return failed
 }
 
-let clock = 0
+let clock = 1_000_000_000
 const elapse = (ms: number): void => {
   clock += ms
 }
@@ -147,9 +147,70 @@ describe('runStorageContract', () => {
     expect(processOnly).toContain('process crash: what append accepted is there')
     expect(processOnly.some((title) => title.startsWith('power crash'))).toBe(false)
     expect(await claim({ durability: 'power-loss' })).toContain('power crash: what append accepted is there')
-    expect(await claim({ appenders: 'many' })).toEqual(['two handles append at the same time'])
+    expect(await claim({ appenders: 'many' })).toEqual([
+      'two handles append at the same time',
+      'a handle that may not lease says so, and is told when it may',
+      'handles append and drain side by side, and no order breaks',
+    ])
     expect(await claim({ drainers: 'many' })).toContain(
       'two handles never share a lane, and fence each other',
+    )
+  })
+
+  it('names the crash levels that were not enacted, and refuses to name those that nobody claims', async () => {
+    const crash = (title: string): boolean => title.includes('crash')
+    const create = async (): Promise<QueueStorage> => {
+      const storage = memory()
+      return { ...storage, supports: { ...storage.supports, durability: 'power-loss' } }
+    }
+    const warn = vi.spyOn(console, 'warn').mockReturnValue()
+    const failed = await failures({ create, elapse, unproven: ['power'] }, crash)
+    expect(failed.filter((title) => title.startsWith('power'))).toEqual([])
+    expect(failed).toContain('process crash: what append accepted is there')
+    expect(warn.mock.calls).toEqual([['under test: power-loss is claimed, but no power crash was enacted']])
+    warn.mockRestore()
+    const unclaimed = await failures({ create: async () => memory(), elapse, unproven: ['power'] }, crash)
+    expect(unclaimed).toEqual(['power crash: not enacted by this run'])
+  })
+
+  it('removes what each test has made, also when it failed', async () => {
+    const made: QueueStorage[] = []
+    const removed: QueueStorage[] = []
+    const create = async (): Promise<QueueStorage> => {
+      const storage = { ...memory(), mark: async () => undefined }
+      made.push(storage)
+      return storage
+    }
+    const destroy = (storage: QueueStorage): void => {
+      removed.push(storage)
+    }
+    const failed = await failures({ create, elapse, destroy }, (title) => /mark|lease/.test(title))
+    expect(failed.length).toBeGreaterThan(0)
+    expect(removed.length).toBeGreaterThan(failed.length)
+    expect(removed).toEqual(made)
+  })
+
+  it('finds delays that grow when the clock is set back', async () => {
+    // A store that goes by whatever the machine says: memory itself steadies its clock.
+    const create = async (): Promise<QueueStorage> => {
+      const storage = memory()
+      let behind = 0
+      let last = clock
+      return {
+        ...storage,
+        async lease(request) {
+          if (clock < last) behind = Math.max(behind, last - clock)
+          last = Math.max(last, clock)
+          if (clock < last) return { nextDueInMs: behind }
+          return await storage.lease(request)
+        },
+      }
+    }
+    const setBack = (ms: number): void => elapse(-ms)
+    const title = 'a delay lasts as long as it was to last when the clock is set back'
+    expect(await failures({ create, elapse, setBack }, (one) => one === title)).toEqual([title])
+    expect(await failures({ create: async () => memory(), elapse, setBack }, (one) => one === title)).toEqual(
+      [],
     )
   })
 })

@@ -123,6 +123,10 @@ describe('laneIndex', () => {
     index.decide(5, 'withdraw', 10)
     expect(index.retire({ maxAgeMs: 5, maxCount: 100 }, 10)).toEqual([1])
     expect(index.stats(10)).toMatchObject({ accepted: 5, discarded: 4, waiting: 1 })
+    index.decide(4, 'withdraw', 10)
+    expect(index.hasLane('l')).toBe(true)
+    index.retire({ maxAgeMs: 5, maxCount: 100 }, 100)
+    expect([index.hasLane('l'), index.hasLane('never')]).toEqual([false, false])
   })
 
   it('survives compaction in the middle of everything', () => {

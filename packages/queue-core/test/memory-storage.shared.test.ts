@@ -4,17 +4,19 @@ import { runStorageContract } from '@fhir-outbox/queue-core/storage-contract'
 import type { QueueStorage } from '../src/index.js'
 import { memoryData, memoryHandle, type MemoryData } from '../src/memory-storage.js'
 
-let clock = 0
+let clock = 1_000_000_000
 const now = (): number => clock
 const elapse = (ms: number): void => {
   clock += ms
 }
+const setBack = (ms: number): void => elapse(-ms)
 
 runStorageContract({
   name: 'memoryStorage',
   runner: { describe, it },
   create: async () => memoryStorage({ now }),
   elapse,
+  setBack,
 })
 
 // Memory that outlives its handles stands in for a durable, shared store, so that the hooks of the suite
@@ -37,7 +39,7 @@ function dataBehind(storage: QueueStorage): MemoryData {
 }
 async function reopen(storage: QueueStorage): Promise<QueueStorage> {
   const data = dataBehind(storage)
-  data.index.abandonLeases(clock)
+  data.index.abandonLeases(data.now())
   return handle(data)
 }
 
@@ -46,6 +48,7 @@ runStorageContract({
   runner: { describe, it },
   create: async () => handle(memoryData({ now })),
   elapse,
+  setBack,
   reopen,
   second: async (storage) => handle(dataBehind(storage)),
   crash: reopen,

@@ -4,7 +4,7 @@ import { runStorageContract } from '@fhir-outbox/queue-core/storage-contract'
 import { memoryData, memoryHandle, type MemoryData } from '../src/memory-storage.js'
 import { aesCipher, type TestCipher } from './aes-cipher.js'
 
-let clock = 0
+let clock = 1_000_000_000
 const now = (): number => clock
 const elapse = (ms: number): void => {
   clock += ms
@@ -44,7 +44,7 @@ function sealedBehind(storage: QueueStorage): Sealed {
 
 async function reopen(storage: QueueStorage): Promise<QueueStorage> {
   const sealed = sealedBehind(storage)
-  sealed.data.index.abandonLeases(clock)
+  sealed.data.index.abandonLeases(sealed.data.now())
   return handle(sealed)
 }
 
@@ -53,6 +53,7 @@ runStorageContract({
   runner: { describe, it },
   create: async () => handle({ data: memoryData({ now }), cipher: aesCipher() }),
   elapse,
+  setBack: (ms) => elapse(-ms),
   reopen,
   second: async (storage) => handle(sealedBehind(storage)),
   crash: reopen,

@@ -7,7 +7,6 @@ import {
   type SimulationKit,
 } from '@fhir-outbox/queue-core/simulation'
 import { isLease, sealStorage, type Lease, type QueueStorage } from '@fhir-outbox/queue-core'
-import { simulatedSha256 } from '../src/simulation/sha256.js'
 import { aesCipher } from './aes-cipher.js'
 
 const broken = { lost: 0, duplicated: 0, reordered: 0, early: 0, corrupted: 0, stuck: 0, unbalanced: 0 }
@@ -139,14 +138,6 @@ describe('simulateOutbox of a broken storage', () => {
 })
 
 describe('the simulation’s parts', () => {
-  it('simulatedSha256 is SHA-256', async () => {
-    const random = seededRandom(1)
-    for (const length of [0, 1, 55, 56, 63, 64, 65, 1000]) {
-      const bytes = Uint8Array.from({ length }, () => random.between(0, 255))
-      expect(simulatedSha256(bytes)).toEqual(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)))
-    }
-  })
-
   it('seededRandom gives the same numbers for the same seed, within their bounds', () => {
     const draw = (seed: number): unknown[] => {
       const random = seededRandom(seed)

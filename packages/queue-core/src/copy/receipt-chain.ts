@@ -1,4 +1,5 @@
-import { sha256, toHex } from '../internal/bytes.js'
+import { toHex } from '../internal/bytes.js'
+import { sha256 } from '../internal/sha256.js'
 import { parseNote } from '../outbox/notes.js'
 import type { EntrySummary } from '../storage-port.js'
 
@@ -43,7 +44,7 @@ export function createReceiptChain(): ReceiptChain {
       if (parsed?.kind !== 'receipt' || parsed.receipt.assumed !== undefined) return
       const { at, previous } = parsed.receipt
       const { ends, named } = laneNamed(name)
-      const hash = toHex(await sha256(note))
+      const hash = toHex(sha256(note))
       if (!named.delete(hash)) ends.set(hash, { sequence, at })
       if (previous !== undefined && !ends.delete(previous)) named.add(previous)
     },

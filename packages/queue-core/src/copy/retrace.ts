@@ -1,5 +1,5 @@
 import { QueueError } from '../errors.js'
-import { sha256 } from '../internal/bytes.js'
+import { sha256 } from '../internal/sha256.js'
 import {
   isLease,
   type EntrySummary,
@@ -45,7 +45,7 @@ async function endingOf({ source, target: sequence }: Copied, chain: ReceiptChai
   if (state === 'dead') return { sequence, outcome: deadReason, note }
   if (state !== 'delivered') return { sequence, outcome: 'parked', note }
   const last = chain.isLast(source.lane, source.sequence)
-  return { sequence, outcome: 'delivered', note, ...(last ? { receiptHash: await sha256(note) } : {}) }
+  return { sequence, outcome: 'delivered', note, ...(last ? { receiptHash: sha256(note) } : {}) }
 }
 
 /**

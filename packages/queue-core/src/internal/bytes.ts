@@ -16,11 +16,7 @@ export function encodeJson(value: unknown): Uint8Array {
 
 export function toHex(bytes: Uint8Array): string {
   let hex = ''
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
+  // The 256 in front makes it three digits.
+  for (const byte of bytes) hex += (256 + byte).toString(16).slice(1)
   return hex
-}
-
-export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
-  // The copy gives WebCrypto a buffer of its own, whatever kind of memory the caller's view lies on.
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes.slice()))
 }

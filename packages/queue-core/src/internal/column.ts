@@ -1,4 +1,6 @@
-type Numbers = Uint8Array | Uint16Array | Uint32Array | Float64Array
+import type { Packer, Unpacker } from './packer.js'
+
+export type Numbers = Uint8Array | Uint16Array | Uint32Array | Float64Array
 
 /**
  * A column of numbers that takes as many bytes as its values need: none while all are the same, else 1, 2, 4
@@ -35,6 +37,22 @@ export function writeColumn(column: Column, at: number, value: number, length: n
   if (column.data !== undefined) column.data[at] = value - column.base
 }
 
+/** Only the first `used` values: nobody has written others. */
+export function packColumn({ base, data, limit }: Column, used: number, into: Packer): void {
+  into.number(base ?? NaN)
+  into.number(limit)
+  into.number(data === undefined ? 0 : 1)
+  if (data !== undefined) into.numbers(data.subarray(0, used))
+}
+
+/** `length` is that of the whole column. `shift` is added to every value. */
+export function unpackColumn(from: Unpacker, length: number, shift = 0): Column {
+  const base = from.number()
+  const limit = from.number()
+  const data = from.count(1) === 0 ? undefined : from.numbers(length)
+  return { base: Number.isNaN(base) ? undefined : base + shift, data, limit }
+}
+
 const widths = [
   [0xff, Uint8Array],
   [0xffff, Uint16Array],
@@ -60,15 +78,26 @@ function widen(column: Column, difference: number, length: number): void {
 
 const pageBits = 10
 const pageLength = 1 << pageBits
+const maxPages = 1 << (31 - pageBits)
 
 /** A column of any length, by pages that find their own width. Never written is 0; for values from 0 up. */
 export interface PagedColumn {
   get(at: number): number
   set(at: number, value: number): void
+  readonly pages: readonly Column[]
 }
 
-export function createPagedColumn(): PagedColumn {
-  const pages: Column[] = []
+export function packPagedColumn({ pages }: PagedColumn, into: Packer): void {
+  into.number(pages.length)
+  for (const page of pages) packColumn(page, pageLength, into)
+}
+
+export function unpackPagedColumn(from: Unpacker): PagedColumn {
+  const pages = Array.from({ length: from.count(maxPages) }, () => unpackColumn(from, pageLength))
+  return createPagedColumn(pages)
+}
+
+export function createPagedColumn(pages: Column[] = []): PagedColumn {
   return {
     get(at) {
       const page = pages[at >> pageBits]
@@ -80,5 +109,6 @@ export function createPagedColumn(): PagedColumn {
       const page = pages[number]
       if (page !== undefined) writeColumn(page, at & (pageLength - 1), value, pageLength)
     },
+    pages,
   }
 }

@@ -1,4 +1,12 @@
-import { createColumn, readColumn, writeColumn, type Column } from '../internal/column.js'
+import {
+  createColumn,
+  packColumn,
+  readColumn,
+  unpackColumn,
+  writeColumn,
+  type Column,
+} from '../internal/column.js'
+import type { Packer, Unpacker } from '../internal/packer.js'
 import { FORGOTTEN, stateCodes } from './states.js'
 
 /** Rows in one chunk. */
@@ -53,6 +61,45 @@ export function createChunk(): Chunk {
     lane: createColumn(0),
     gate: createColumn(0),
     next: createColumn(0),
+  }
+}
+
+export function packIntoDump(chunk: Chunk, into: Packer): void {
+  const { count, alive, rows, states, flags } = chunk
+  const places = rows?.length ?? count
+  into.number(count)
+  into.number(alive)
+  into.number(rows === undefined ? 0 : 1)
+  if (rows !== undefined) into.numbers(rows)
+  into.numbers(states)
+  into.numbers(flags.subarray(0, places))
+  for (const name of columnNames) packColumn(chunk[name], places, into)
+}
+
+/** `shift` is added to every `appendedAt`. */
+export function unpackFromDump(from: Unpacker, shift: number): Chunk {
+  const count = from.count(chunkRows)
+  const alive = from.count(count)
+  const rows = from.count(1) === 0 ? undefined : from.array(Uint16Array)
+  const states = from.array(Uint16Array, stateCodes)
+  const sum = states.reduce((total, one) => total + one, 0)
+  if (sum !== count || (rows?.length ?? 0) > count) throw new RangeError('a chunk does not add up')
+  const flags = from.array(Uint8Array, rows?.length ?? Math.max(64, count))
+  const column = (by = 0): Column => unpackColumn(from, rows?.length ?? chunkRows, by)
+  // Read in the order of `columnNames`.
+  return {
+    count,
+    alive,
+    rows,
+    states,
+    flags,
+    sequence: column(),
+    location: column(),
+    appendedAt: column(shift),
+    payloadBytes: column(),
+    lane: column(),
+    gate: column(),
+    next: column(),
   }
 }
 

@@ -118,7 +118,12 @@ export function setAfter(state: IndexState, sequence: number, after: readonly nu
   if (after.length === 0) return
   const details = detailsOf(state, sequence)
   details.after = [...after]
-  for (const blocker of new Set(after)) {
+  blockersOf(state, sequence, details)
+}
+
+/** Finds out who of `after` the entry still has to wait for. */
+export function blockersOf(state: IndexState, sequence: number, details: Details): void {
+  for (const blocker of new Set(details.after)) {
     const row = rowFor(state, blocker)
     // An entry that was forgotten was settled long ago, and not held against anybody: see `retire`.
     if (row === undefined) continue

@@ -1,3 +1,5 @@
+import type { Packer, Unpacker } from '../internal/packer.js'
+
 /** Finds numbers by the hash of a text in about eight bytes each; whoever asks compares the texts. */
 export interface KeyTable {
   /** `sequence` is a whole number from 1 up to 2^48. */
@@ -83,13 +85,44 @@ function removeAt(part: Part, slot: number): void {
   part.used--
 }
 
+/** The same table, for whoever keeps it in a file. */
+export interface PackableKeyTable extends KeyTable {
+  readonly parts: readonly (Part | undefined)[]
+}
+
+export function packKeyTable({ parts }: PackableKeyTable, into: Packer): void {
+  into.number(parts.length)
+  for (const part of parts) {
+    into.number(part?.width ?? 0)
+    if (part === undefined) continue
+    into.number(part.used)
+    into.numbers(part.words)
+  }
+}
+
+export function unpackKeyTable(from: Unpacker): PackableKeyTable {
+  const parts = Array.from({ length: from.count(1 << (32 - partShift)) }, (): Part | undefined => {
+    const width = from.count(4)
+    if (width === 0) return undefined
+    const used = from.count(Number.MAX_SAFE_INTEGER)
+    const words = from.array(Uint16Array)
+    const slots = words.length / width
+    // A full table would be searched for ever.
+    if (width < 3 || !Number.isInteger(slots) || used >= slots) throw new RangeError('a part does not add up')
+    return { words, width: width === 3 ? 3 : 4, slots, used }
+  })
+  return createKeyTable(parts)
+}
+
 /**
  * An index of keys that does not keep the keys: 16 bits of hash and a number, in open addressing, spread over
  * parts that grow one by one. Among a million keys about one look-up in sixty finds a number too many.
  */
 export function keyTable(): KeyTable {
-  const parts: (Part | undefined)[] = []
+  return createKeyTable()
+}
 
+export function createKeyTable(parts: (Part | undefined)[] = []): PackableKeyTable {
   /** Calls back for each slot with this hash, until the answer is `true`. */
   function each(part: Part, hash: number, visit: (number: number, slot: number) => boolean): void {
     const { words, width, slots } = part
@@ -152,5 +185,6 @@ export function keyTable(): KeyTable {
       })
       return found.sort((a, b) => a - b)
     },
+    parts,
   }
 }

@@ -1,8 +1,11 @@
-import { QueueError } from '../errors.js'
+import { noSuchEntry, QueueError } from '../errors.js'
 import type { Decision, EntryState } from '../storage-port.js'
-import { applySettlement, become, countIn, heldBy, rowFor, setAfter } from './entries.js'
-import { forgetRow, link, place } from './lanes.js'
+import { describe, toRestore } from './describe.js'
+import { dumpState, loadState } from './dump.js'
+import { applySettlement, become, countIn, rowFor, setAfter } from './entries.js'
+import { link, place } from './lanes.js'
 import {
+  abandon,
   abandonAll,
   advance,
   currentLease,
@@ -13,10 +16,10 @@ import {
   settleEntries,
   takeLease,
 } from './leases.js'
+import { retireSettled } from './retire.js'
 import { NONE } from './rows.js'
-import { createIndexState, detailsOf, dueAtOf, gateNamed, type IndexState } from './state.js'
+import { createIndexState, detailsOf, gateNamed, type IndexState } from './state.js'
 import {
-  deadReasonOf,
   DELIVERED,
   DISCARDED,
   FORGOTTEN,
@@ -28,13 +31,7 @@ import {
   stateName,
   WAITING,
 } from './states.js'
-import type { IndexedDraft, IndexedEntry, LaneIndex, LaneIndexOptions, RestoredEntry } from './types.js'
-
-function noSuchEntry(sequence: number): QueueError {
-  return new QueueError('ERR_NO_SUCH_ENTRY', `there is no entry ${sequence}`, {
-    hint: 'It never existed, or it was settled longer ago than settled entries are kept.',
-  })
-}
+import type { IndexedDraft, LaneIndex, LaneIndexOptions, RestoredEntry } from './types.js'
 
 function wrongState(sequence: number, state: string, wanted: string): QueueError {
   return new QueueError('ERR_WRONG_STATE', `entry ${sequence} is ${state}, ${wanted}`, {
@@ -83,14 +80,14 @@ function addRow(state: IndexState, draft: IndexedDraft, code: number): number {
 function restoreEntry(state: IndexState, entry: RestoredEntry, now: number): void {
   const code = stateCode(entry.state, entry.deadReason)
   const row = addRow(state, entry, code)
-  const { attempts = 0, dueAt = 0, troubledSince, mark, markOpen = false } = entry
+  const { attempts = 0, dueAt = 0, troubledSince, mark, markedAt = now, markOpen = false } = entry
   if (attempts > 0 || dueAt > now || troubledSince !== undefined || mark !== undefined) {
     const details = detailsOf(state, entry.sequence)
     details.attempts = attempts
     details.dueAt = dueAt
     details.dueEpoch = state.epoch
     details.troubledSince = troubledSince
-    if (mark !== undefined) setMark(state, mark, now)
+    if (mark !== undefined) setMark(state, mark, markedAt)
     details.markOpen = markOpen
   }
   if (code === DELIVERED || code === DISCARDED) state.settled.push(entry.sequence, entry.settledAt ?? now)
@@ -108,66 +105,6 @@ function requireDecidable(state: IndexState, sequence: number, kind: Decision['k
   return row
 }
 
-function describe(state: IndexState, row: number, now: number): IndexedEntry {
-  const { rows } = state
-  const code = rows.state(row)
-  const sequence = rows.sequence(row)
-  const details = state.details.get(sequence)
-  const deadReason = deadReasonOf(code)
-  const held = isPending(code) ? heldBy(state, details) : undefined
-  const dueIn = isPending(code) ? dueAtOf(state, details) - now : 0
-  const mark = details?.mark
-  return {
-    sequence,
-    lane: state.lanes.name(rows.lane(row)),
-    gate: state.gates[rows.gate(row)]?.name ?? '',
-    after: details?.after ?? [],
-    payloadBytes: rows.payloadBytes(row),
-    location: rows.location(row),
-    state: stateName(code) ?? 'quarantined',
-    ...(deadReason === undefined ? {} : { deadReason }),
-    leased: rows.isLeased(row),
-    ...(held === undefined ? {} : { heldBy: held }),
-    attempts: details?.attempts ?? 0,
-    ageMs: Math.max(0, now - rows.appendedAt(row)),
-    ...(dueIn > 0 ? { dueInMs: dueIn } : {}),
-    ...(details?.troubledSince === undefined
-      ? {}
-      : { troubledForMs: Math.max(0, now - details.troubledSince) }),
-    ...(mark === undefined ? {} : { mark }),
-  }
-}
-
-/** An entry may be forgotten unless somebody is still held by it. */
-function holdsNobody(state: IndexState, sequence: number): boolean {
-  return !(state.dependants.get(sequence) ?? []).some((dependant) => {
-    const row = rowFor(state, dependant)
-    return row !== undefined && isPending(state.rows.state(row))
-  })
-}
-
-function retireSettled(
-  state: IndexState,
-  retention: { readonly maxAgeMs: number; readonly maxCount: number },
-  now: number,
-): number[] {
-  const { settled } = state
-  const forgotten: number[] = []
-  const kept: { readonly sequence: number; readonly at: number }[] = []
-  for (let oldest = settled.first(); oldest !== undefined; oldest = settled.first()) {
-    if (settled.size + kept.length <= retention.maxCount && now - oldest.at <= retention.maxAgeMs) break
-    settled.shift()
-    const row = rowFor(state, oldest.sequence)
-    if (row === undefined) continue
-    if (holdsNobody(state, oldest.sequence)) {
-      forgetRow(state, row)
-      forgotten.push(oldest.sequence)
-    } else kept.push(oldest)
-  }
-  if (kept.length > 0) settled.unshift(kept)
-  return forgotten
-}
-
 /** Which states a query wants, by code. */
 function wantedStates(wanted: EntryState | undefined): boolean[] {
   return Array.from({ length: stateCodes }, (_, code) =>
@@ -176,8 +113,42 @@ function wantedStates(wanted: EntryState | undefined): boolean[] {
 }
 
 /** An empty index. See `LaneIndex`. */
-export function laneIndex(options: LaneIndexOptions): LaneIndex {
-  const state = createIndexState(options.owner, options.lastSequence ?? 0)
+export function laneIndex({ owner, lastSequence = 0 }: LaneIndexOptions): LaneIndex {
+  return indexOver(createIndexState(owner, lastSequence))
+}
+
+/**
+ * The index of a dump, read in the time that it takes to copy it. `undefined` when the bytes are not a whole dump,
+ * or one of another version or of a machine with another byte order: then the adapter replays what it keeps. Only
+ * the shape is checked, so whoever keeps a dump in a file keeps a checksum with it. Call `abandonLeases` next, as
+ * on any open. `dump` itself is not kept.
+ */
+export function loadLaneIndex(
+  dump: Uint8Array,
+  { owner, lastSequence = 0 }: LaneIndexOptions,
+  now: number,
+): LaneIndex | undefined {
+  const state = loadState(dump, { owner, lastSequence }, now)
+  return state === undefined ? undefined : indexOver(state)
+}
+
+/**
+ * All of an index, for a checkpoint: pieces to be written one after the other and given to `loadLaneIndex` as one.
+ * Takes about as long as copying the columns, and changes nothing. Opaque, versioned, in the byte order of this
+ * machine. Leases are not in it: entries that are leased come back as waiting, with their marks open. Throws a
+ * TypeError for an index that this package did not make.
+ */
+export function dumpLaneIndex(index: LaneIndex, now: number): readonly Uint8Array[] {
+  const state = states.get(index)
+  if (state === undefined) throw new TypeError('not an index of this package')
+  advance(state, now)
+  return dumpState(state, now)
+}
+
+/** Beside the indexes and not in them, so that whoever makes no dumps need not load what does. */
+const states = new WeakMap<LaneIndex, IndexState>()
+
+function indexOver(state: IndexState): LaneIndex {
   const { lanes, rows, totals } = state
 
   function fence(id: string, sequences: readonly number[], now: number): ReturnType<typeof currentLease> {
@@ -185,7 +156,7 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
     return currentLease(state, id, sequences)
   }
 
-  return {
+  const index: LaneIndex = {
     add(draft, now) {
       const row = addRow(state, draft, WAITING)
       const lane = rows.lane(row)
@@ -228,7 +199,13 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
       )
       settleEntries(state, lease, settlements, now)
     },
-    abandonLeases: (now) => abandonAll(state, now),
+    abandonLeases(now, ids) {
+      if (ids === undefined) return abandonAll(state, now)
+      for (const id of ids) {
+        const lease = state.leases.get(id)
+        if (lease !== undefined) abandon(state, lease, now)
+      }
+    },
     replayMark(note, now) {
       requirePending(state, note.sequence)
       setMark(state, note, now)
@@ -255,7 +232,9 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
     quarantine(sequence, now) {
       advance(state, now)
       const row = requireRow(state, sequence)
-      if (rows.state(row) === QUARANTINED) return
+      const code = rows.state(row)
+      // What is settled need not be read again to be delivered: whoever was after it has gone on.
+      if (code === QUARANTINED || code === DELIVERED || code === DISCARDED) return
       evict(state, row, now)
       become(state, row, QUARANTINED, now)
     },
@@ -269,6 +248,11 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
       advance(state, now)
       const row = rowFor(state, sequence)
       return row === undefined ? undefined : describe(state, row, now)
+    },
+    toRestore(sequence, now) {
+      advance(state, now)
+      const row = rowFor(state, sequence)
+      return row === undefined ? undefined : toRestore(state, row, now)
     },
     relocate(sequence, location) {
       rows.setLocation(requireRow(state, sequence), location)
@@ -286,6 +270,7 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
       }
       return page
     },
+    hasLane: (lane) => lanes.find(lane) !== undefined,
     stats(now) {
       advance(state, now)
       return { ...totals }
@@ -295,4 +280,6 @@ export function laneIndex(options: LaneIndexOptions): LaneIndex {
     },
     retire: (retention, now) => retireSettled(state, retention, now),
   }
+  states.set(index, state)
+  return index
 }

@@ -9,14 +9,17 @@ import {
   LINKED,
   nextRow,
   packChunk,
+  packIntoDump,
   rowAfter,
   rowAt,
   setBit,
   setState,
   setValue,
   stateOf,
+  unpackFromDump,
   type Chunk,
 } from './chunk.js'
+import type { Packer, Unpacker } from '../internal/packer.js'
 import { FORGOTTEN } from './states.js'
 
 /** No row: the end of a list. */
@@ -66,15 +69,39 @@ export interface Rows {
   link(row: number): void
   unlink(row: number): void
   setNext(row: number, next: number): void
+  content(): RowsContent
 }
 
-export function createRows(): Rows {
+interface RowsContent {
   /** Chunks of which nothing is left are gone. */
-  const chunks: (Chunk | undefined)[] = []
+  readonly chunks: (Chunk | undefined)[]
   /** Sequence of the first row of each chunk, also of those that are gone. */
-  const firsts: number[] = []
+  readonly firsts: number[]
   /** Chunks before this one were gone and cut off. */
-  let cut = 0
+  readonly cut: number
+}
+
+export function packRows(rows: Rows, into: Packer): void {
+  const { cut, firsts, chunks } = rows.content()
+  into.number(cut)
+  into.numbers(Float64Array.from(firsts))
+  for (const chunk of chunks) {
+    into.number(chunk === undefined ? 0 : 1)
+    if (chunk !== undefined) packIntoDump(chunk, into)
+  }
+}
+
+/** `shift` is added to every `appendedAt`. */
+export function unpackRows(from: Unpacker, shift: number): Rows {
+  const cut = from.count(Number.MAX_SAFE_INTEGER)
+  const firsts = Array.from(from.numbers())
+  const chunks = firsts.map(() => (from.count(1) === 0 ? undefined : unpackFromDump(from, shift)))
+  return createRows({ cut, firsts, chunks })
+}
+
+export function createRows(content: RowsContent = { chunks: [], firsts: [], cut: 0 }): Rows {
+  const { chunks, firsts } = content
+  let { cut } = content
 
   // Rows may be too many for 32 bits, their chunks are not.
   const chunkOf = (row: number): Chunk | undefined => chunks[((row / chunkRows) | 0) - cut]
@@ -245,5 +272,6 @@ export function createRows(): Rows {
       const chunk = chunkOf(row)
       if (chunk !== undefined) setValue(chunk, chunk.next, within(row), next - row - 1)
     },
+    content: () => ({ chunks, firsts, cut }),
   }
 }

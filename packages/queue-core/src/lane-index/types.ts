@@ -32,9 +32,11 @@ export interface RestoredEntry extends IndexedDraft {
   readonly dueAt?: number
   readonly troubledSince?: number
   readonly mark?: AttemptNote
+  /** Storage clock; when the mark was made. Default: now. */
+  readonly markedAt?: number
   /** The mark was never followed by a settlement: `abandonLeases` will make the entry unknown. */
   readonly markOpen?: boolean
-  /** Storage clock; when it was delivered or discarded. */
+  /** Storage clock; when it was delivered or discarded. The oldest are forgotten first. Default: now. */
   readonly settledAt?: number
 }
 
@@ -55,6 +57,8 @@ export interface IndexedEntry {
   readonly dueInMs?: number
   readonly troubledForMs?: number
   readonly mark?: AttemptNote
+  /** A request with the entry is under way as far as anybody knows: when the lease ends, it is unknown. */
+  readonly markOpen?: true
 }
 
 /** A lease before the storage has added the bytes of its entries. */
@@ -82,7 +86,11 @@ export interface Retention {
  * The rules of the queue without its bytes: lanes and their heads, due times, holds, leases and fences, order
  * and the audit. Purely in memory and synchronous; every change is all or nothing. A storage feeds it with
  * what is durable and asks it what to do. `now` is always the storage's own clock, in milliseconds, and must
- * not run backwards.
+ * not run backwards (see `steadyClock`).
+ *
+ * An index holds the leases, so there is one for each store, in the process or tab that drains. Handles that
+ * only append may keep one of their own to read from, built anew when the store has changed; they must not
+ * lease from it. A store with drainers `many` keeps its leases where all of them see them, in a database.
  */
 export interface LaneIndex {
   /** Adds a waiting entry. Sequences must be added in ascending order. */
@@ -104,8 +112,11 @@ export interface LaneIndex {
   renew(leaseId: string, ttlMs: number, now: number): void
   /** As `QueueStorage.settle`. Throws `ERR_LEASE_LOST`. */
   settle(leaseId: string, settlements: readonly Settlement[], now: number): void
-  /** Ends every lease as if it had expired: open marks become unknown. On open, and when an owner is gone. */
-  abandonLeases(now: number): void
+  /**
+   * Ends leases as if they had expired: open marks become unknown. Without ids all of them, and open marks
+   * without a lease, too: on open, and when an owner is gone.
+   */
+  abandonLeases(now: number, ids?: readonly string[]): void
 
   /** Replays a mark of a log, without a lease. Throws `ERR_NO_SUCH_ENTRY` or `ERR_WRONG_STATE`. */
   replayMark(note: AttemptNote, now: number): void
@@ -116,15 +127,25 @@ export interface LaneIndex {
   checkDecision(sequence: number, kind: Decision['kind'], now: number): void
   /** As `QueueStorage.decide`; also what replays a decision of a log. */
   decide(sequence: number, kind: Decision['kind'], now: number, correction?: Correction): void
-  /** The record cannot be read back. It leaves its lane; entries that are after it are held. */
+  /**
+   * The record cannot be read back. It leaves its lane; entries that are after it are held. Nothing changes for an
+   * entry that is delivered or discarded.
+   */
   quarantine(sequence: number, now: number): void
   /** Makes every delayed entry due now. Delays of later settlements count again. */
   hurry(now: number): void
 
   /** `undefined` for entries that never were or are forgotten. */
   entry(sequence: number, now: number): IndexedEntry | undefined
+  /**
+   * The entry as `restore` takes it, for an adapter that keeps a row for each entry and writes it again with
+   * every change. `settledAt` is missing: it is the `now` of the call that settled the entry.
+   */
+  toRestore(sequence: number, now: number): RestoredEntry | undefined
   /** Changes where the storage keeps the record. */
   relocate(sequence: number, location: number): void
+  /** Whether an entry of the lane is known, in whatever state: as long as it is, the lane has a last receipt. */
+  hasLane(lane: string): boolean
   /** Sequences of one page, in order. */
   list(query: ListQuery, now: number): readonly number[]
   /** Constant time, however much is waiting. */

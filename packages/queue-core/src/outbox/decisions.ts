@@ -1,7 +1,7 @@
-import { QueueError } from '../errors.js'
+import { noSuchEntry } from '../errors.js'
 import { encodeJson, toHex } from '../internal/bytes.js'
+import { sha256OfContent } from '../internal/sha256.js'
 import type { Decision, QueueStorage } from '../storage-port.js'
-import type { OutboxEnvironment } from './environment.js'
 import { decisionNote, type Receipt } from './notes.js'
 import type { DecidedBy, RedriveOptions } from './types.js'
 
@@ -12,14 +12,9 @@ export async function decisionFor(
   kind: Decision['kind'],
   by: DecidedBy & Partial<RedriveOptions>,
   at: string,
-  sha256: OutboxEnvironment['sha256'],
 ): Promise<Decision> {
   const entry = await storage.read(sequence)
-  if (entry === undefined) {
-    throw new QueueError('ERR_NO_SUCH_ENTRY', `there is no entry ${sequence}`, {
-      hint: 'It never existed, or it was settled longer ago than settled entries are kept.',
-    })
-  }
+  if (entry === undefined) throw noSuchEntry(sequence)
   const { actor, reason } = by
   if (kind === 'assume-delivered') {
     const receipt: Receipt = {
@@ -27,7 +22,7 @@ export async function decisionFor(
       sequence,
       key: entry.key,
       at,
-      contentSha256: toHex(await sha256(entry.payload ?? new Uint8Array(0))),
+      contentSha256: toHex(await sha256OfContent(entry.payload ?? new Uint8Array(0))),
       assumed: { actor, reason },
     }
     return { kind, note: encodeJson(receipt) }
@@ -38,7 +33,7 @@ export async function decisionFor(
   const replaced =
     payload === undefined || entry.payload === undefined
       ? {}
-      : { replacedSha256: toHex(await sha256(entry.payload)) }
+      : { replacedSha256: toHex(await sha256OfContent(entry.payload)) }
   return {
     kind,
     note: decisionNote(kind, { actor, reason, corrected, ...replaced }, at, entry.note),

@@ -29,7 +29,10 @@ export interface OutboxDefaults {
   readonly retryAfter: { readonly minMs: number; readonly maxMs: number }
   /** Wait before an unknown entry is first asked about. */
   readonly unknownFirstMs: number
-  /** An entry that is still unknown after this much trouble is parked. */
+  /**
+   * An entry that is still unknown after this much trouble is parked. So is one with which, sent by itself, the
+   * transport has thrown or said nothing for as long, in the life of one outbox: it must not hold its lane for ever.
+   */
   readonly unknownGiveUpMs: number
   /** How long a delivery may go on winding up once `stop` has aborted it. */
   readonly stopGraceMs: number

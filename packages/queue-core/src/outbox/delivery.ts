@@ -8,6 +8,7 @@ import type { OutboxEnvironment } from './environment.js'
 import type { OutboxEvent } from './events.js'
 import { abortError, codeOf, failureOf } from './failures.js'
 import { createJudge, type Verdict } from './settlements.js'
+import type { Suspects } from './suspects.js'
 
 /** What one delivery needs from the outbox. */
 export interface DeliveryWorld {
@@ -16,10 +17,12 @@ export interface DeliveryWorld {
   readonly defaults: OutboxDefaults
   readonly environment: OutboxEnvironment
   readonly backoff: LaneBackoff
+  readonly receipts: boolean
   readonly emit: (event: OutboxEvent) => void
   /** Called after each group: whether the destination was to blame, and why. */
   readonly learned: (closure: GateClosure | undefined) => void
   readonly gateIsClosed: () => boolean
+  readonly suspects: Suspects
 }
 
 /** A run of entries on its way. */
@@ -41,7 +44,7 @@ export interface Consignment {
 
 /** Sends entries of one lease and settles what the transport tells, group by group. */
 export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }: Consignment): Delivery {
-  const { storage, transport, defaults, environment, emit } = world
+  const { storage, transport, defaults, environment, suspects, emit } = world
   const { lane, gate } = lease
   const controller = new AbortController()
   const open = new Map<number, LeasedEntry>(entries.map((entry) => [entry.sequence, entry]))
@@ -52,7 +55,7 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     defaults,
     backoff: world.backoff,
     at: () => new Date(environment.wallClock()).toISOString(),
-    sha256: (bytes) => environment.sha256(bytes),
+    receipts: world.receipts,
   })
   /** Until when the lease holds, by this machine's clock. */
   let goodUntil = askedAt + defaults.leaseMs
@@ -210,6 +213,7 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
 
   /** Whatever has no outcome returns: unknown when a request with it has left, waiting otherwise. */
   async function windUp(failure: Failure | undefined): Promise<void> {
+    if (open.size < entries.length) suspects.passed(lane, entries.length - open.size)
     if (open.size === 0 || lost) return
     const why = failure ?? {
       code: stopping ? 'ERR_OUTBOX_STOPPED' : 'ERR_NO_OUTCOME',
@@ -217,13 +221,21 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     }
     // Entries that a transport leaves for its next turn are not made to wait, if it got anywhere at all.
     const delayed = !stopping && !world.gateIsClosed() && (failure !== undefined || !progressed)
-    const verdicts = [...open.values()].map((entry): Verdict | undefined => {
+    const left = [...open.values()]
+    const silent = left.filter(({ sequence, state }) => state === 'waiting' && !marked.has(sequence))
+    // What has left explains why nothing more was heard.
+    if (delayed && silent.length === left.length) suspects.failed(lane, silent, entries.length === 1)
+    const verdicts = left.map((entry): Verdict | undefined => {
       const { sequence } = entry
       if (marked.has(sequence)) return judge.comeBack(entry, 'unknown', why, delayed)
+      if (delayed && suspects.isHopeless(lane, sequence)) {
+        suspects.clear(lane)
+        return judge.park(entry, why)
+      }
       if (failure === undefined && !delayed) return undefined
       return judge.comeBack(entry, entry.state, why, delayed)
     })
-    const released = [...open.values()].filter((_, at) => verdicts[at] === undefined)
+    const released = left.filter((_, at) => verdicts[at] === undefined)
     await settle(verdicts.filter((verdict) => verdict !== undefined))
     if (released.length === 0 || lost) return
     try {

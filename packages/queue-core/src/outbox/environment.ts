@@ -1,5 +1,3 @@
-import { sha256 } from '../internal/bytes.js'
-
 /** What the outbox needs from the world besides storage and transport; replace it to test without waiting. */
 export interface OutboxEnvironment {
   /** Milliseconds for waits. Should not jump; waits survive it when it does. */
@@ -12,8 +10,6 @@ export interface OutboxEnvironment {
   setTimer(fn: () => void, ms: number): () => void
   /** A lower-case UUID v4. */
   uuid(): string
-  /** SHA-256, for receipts and corrections. */
-  sha256(bytes: Uint8Array): Promise<Uint8Array>
 }
 
 /** `setTimeout` fires at once beyond this. */
@@ -29,7 +25,6 @@ export function defaultEnvironment(): OutboxEnvironment {
       return () => clearTimeout(timer)
     },
     uuid,
-    sha256,
   }
 }
 

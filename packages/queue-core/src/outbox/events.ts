@@ -73,6 +73,7 @@ export function createEmitter(): Emitter {
   const listeners = new Set<{ readonly call: (event: OutboxEvent) => void }>()
   return {
     emit(event) {
+      if (listeners.size === 0) return
       const all = [...listeners]
       for (const { call } of all) {
         try {

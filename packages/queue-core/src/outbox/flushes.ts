@@ -24,13 +24,14 @@ export interface Flushes {
   /** Joins the flush that runs, or begins one and calls `begin`. */
   join(options: FlushOptions, begin: () => void): Promise<FlushResult>
   notice(event: OutboxEvent): void
-  /** Nothing more can be delivered now: the flush is over. */
-  idle(): void
+  /** Nothing more can be delivered now, or not by this handle: the flush is over. */
+  idle(elsewhere: boolean): void
   fail(error: unknown): void
 }
 
 export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes {
   let current: Flush | undefined
+  let telling = false
 
   function end(): Flush | undefined {
     const flush = current
@@ -55,24 +56,34 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
     if (current === flush) started()
   }
 
-  async function conclude(flush: Flush): Promise<void> {
+  async function conclude(flush: Flush, elsewhere: boolean): Promise<void> {
     try {
       await storage.sync()
       const { waiting } = await storage.stats()
       const blockedBy = gates.blockedBy()
       const { delivered, dead } = flush
-      const result = { delivered, dead, waiting, ...(blockedBy === undefined ? {} : { blockedBy }) }
+      const result: FlushResult = {
+        delivered,
+        dead,
+        waiting,
+        ...(blockedBy === undefined ? {} : { blockedBy }),
+        ...(elsewhere ? { elsewhere } : {}),
+      }
       for (const caller of flush.callers) caller.resolve(result)
     } catch (error) {
       failAll(flush, error)
     }
   }
 
+  /** Once for all that was settled together, and for all that happens while the storage counts. */
   async function tellProgress(flush: Flush): Promise<void> {
     const told = [...flush.callers].filter(({ onProgress }) => onProgress !== undefined)
-    if (told.length === 0) return
+    if (telling || told.length === 0) return
+    telling = true
+    const { waiting } = await storage.stats().finally(() => {
+      telling = false
+    })
     const { delivered, dead } = flush
-    const { waiting } = await storage.stats()
     for (const caller of told) {
       try {
         caller.onProgress?.({ delivered, dead, waiting })
@@ -122,12 +133,12 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
       if (event.type === 'delivered') current.delivered++
       else if (isDeadLetter(event)) current.dead++
       else return
-      tellProgress(current).catch(() => undefined)
+      if (!telling) tellProgress(current).catch(() => undefined)
     },
-    idle() {
+    idle(elsewhere) {
       if (current?.hurried !== true) return
       const flush = end()
-      if (flush !== undefined) void conclude(flush)
+      if (flush !== undefined) void conclude(flush, elsewhere)
     },
     fail(error) {
       failAll(end(), error)

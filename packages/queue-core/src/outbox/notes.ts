@@ -1,7 +1,7 @@
 import { decodeText, encodeJson, toHex } from '../internal/bytes.js'
+import { sha256 } from '../internal/sha256.js'
 import type { LeasedEntry } from '../storage-port.js'
 import type { Failure, ReceiptBody } from '../transport-port.js'
-import type { OutboxEnvironment } from './environment.js'
 
 /** What a delivery left. Hashes are lower-case hexadecimal SHA-256. */
 export interface Receipt extends ReceiptBody {
@@ -194,13 +194,13 @@ export function decisionNote(
 }
 
 /** The final receipt and its hash, which the next receipt of the lane will name. */
-export async function buildReceipt(
-  entry: Pick<LeasedEntry, 'sequence' | 'key' | 'payload'>,
+export function buildReceipt(
+  entry: Pick<LeasedEntry, 'sequence' | 'key'>,
+  contentHash: Uint8Array,
   body: ReceiptBody,
   at: string,
   previous: Uint8Array | undefined,
-  sha256: OutboxEnvironment['sha256'],
-): Promise<{ readonly bytes: Uint8Array; readonly hash: Uint8Array }> {
+): { readonly bytes: Uint8Array; readonly hash: Uint8Array } {
   const bytes = encodeJson({
     ...body,
     // After the body: a transport adds to a receipt, it does not rewrite it.
@@ -208,8 +208,8 @@ export async function buildReceipt(
     sequence: entry.sequence,
     key: entry.key,
     at,
-    contentSha256: toHex(await sha256(entry.payload)),
+    contentSha256: toHex(contentHash),
     previous: previous === undefined ? undefined : toHex(previous),
   })
-  return { bytes, hash: await sha256(bytes) }
+  return { bytes, hash: sha256(bytes) }
 }

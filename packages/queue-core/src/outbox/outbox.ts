@@ -45,12 +45,15 @@ function checkHeaders(drafts: readonly EntryDraft[]): void {
  * await outbox.settled(sequence)
  */
 export function openOutbox(options: OutboxOptions): Outbox {
-  const { storage, transport } = options
+  const { storage, transport, receipts = true } = options
+  const { appenders, drainers } = storage.supports
+  /** Others may settle what somebody here waits for. */
+  const shared = appenders === 'many' || drainers === 'many'
   const defaults = { ...outboxDefaults(), ...options.defaults }
   const environment = { ...defaultEnvironment(), ...options.environment }
   const emitter = createEmitter()
   const gates = gateKeeper(defaults, environment)
-  const waits = settledWaits(storage)
+  const waits = settledWaits(storage, watchWhileWanted)
   const flushes = createFlushes(storage, gates)
   let running = false
   let closing: Promise<void> | undefined
@@ -71,13 +74,14 @@ export function openOutbox(options: OutboxOptions): Outbox {
     environment,
     gates,
     ttlMs: options.ttlMs,
+    receipts,
     emit,
     wanted: () => running || flushes.running(),
-    idle() {
+    idle(elsewhere) {
       // Stopping leaves things undone; only whoever goes on can say that nothing is left to do.
       if (busy && (running || flushes.running())) emit({ type: 'drained' })
       busy = false
-      flushes.idle()
+      flushes.idle(elsewhere)
       watchWhileWanted()
     },
     failed(error) {
@@ -87,11 +91,10 @@ export function openOutbox(options: OutboxOptions): Outbox {
   })
 
   function watchWhileWanted(): void {
-    const wanted = running || flushes.running()
+    const wanted = running || flushes.running() || (shared && waits.any())
     if (wanted && unwatch === undefined) {
       unwatch = storage.watch(() => {
-        // Others may settle what somebody here waits for.
-        if (storage.supports.drainers === 'many') waits.check()
+        if (shared) waits.check()
         scheduler.kick()
       })
     } else if (!wanted) {
@@ -112,7 +115,7 @@ export function openOutbox(options: OutboxOptions): Outbox {
     by: DecidedBy & Partial<RedriveOptions>,
   ): Promise<void> {
     alive()
-    await storage.decide(sequence, await decisionFor(storage, sequence, kind, by, now(), environment.sha256))
+    await storage.decide(sequence, await decisionFor(storage, sequence, kind, by, now()))
     emit({ type: 'decided', sequence, decision: kind })
     waits.check(sequence)
     scheduler.kick()

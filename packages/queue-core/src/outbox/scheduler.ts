@@ -1,4 +1,4 @@
-import { isLease, type Lease, type QueueStorage } from '../storage-port.js'
+import { isLease, type Lease, type LeasedEntry, type QueueStorage } from '../storage-port.js'
 import type { GateClosure, Transport } from '../transport-port.js'
 import { laneBackoff, nextWait } from './backoff.js'
 import type { OutboxDefaults } from './defaults.js'
@@ -8,6 +8,7 @@ import type { OutboxEvent } from './events.js'
 import { endExpired, type PerishableEntry } from './expiry.js'
 import { codeOf, failureOf } from './failures.js'
 import type { GateKeeper } from './gates.js'
+import { createSuspects } from './suspects.js'
 
 /** Takes leases and delivers them, as many lanes at a time as allowed, for as long as somebody wants it. */
 export interface Scheduler {
@@ -24,11 +25,13 @@ export interface SchedulerWorld {
   readonly environment: OutboxEnvironment
   readonly gates: GateKeeper
   readonly ttlMs: ((entry: PerishableEntry) => number | undefined) | undefined
+  /** Whether deliveries leave receipts. */
+  readonly receipts: boolean
   readonly emit: (event: OutboxEvent) => void
   /** Whether new leases may be taken. */
   readonly wanted: () => boolean
-  /** Nothing is under way and nothing is ready. */
-  readonly idle: () => void
+  /** Nothing is under way and nothing is ready for this handle; `elsewhere`: another one drains. */
+  readonly idle: (elsewhere: boolean) => void
   /** The storage does not give leases. */
   readonly failed: (error: unknown) => void
 }
@@ -36,9 +39,12 @@ export interface SchedulerWorld {
 export function createScheduler(world: SchedulerWorld): Scheduler {
   const { storage, defaults, environment, gates, emit } = world
   const backoff = laneBackoff(defaults.laneBackoff, environment.random)
+  const suspects = createSuspects(() => environment.now(), defaults.unknownGiveUpMs)
   const active = new Set<Delivery>()
   let filling: Promise<void> | undefined
   let again = false
+  /** What the storage said last. */
+  let elsewhere = false
   let cancelTimer: (() => void) | undefined
   let failureWait: number | undefined
 
@@ -74,6 +80,7 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
       {
         ...world,
         backoff,
+        suspects,
         learned,
         gateIsClosed: () => gates.isClosed(gate),
         emit(event) {
@@ -130,7 +137,9 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
         continue
       }
       // A trial finds out about the gate; whatever has outlived its time goes when it is open again.
-      const entries = trial === undefined ? await endExpired(world, lease) : lease.entries
+      const good = trial === undefined ? await endExpired(world, lease) : lease.entries
+      const entries = suspects.together(lease.lane, good)
+      if (entries.length < good.length) await release(lease, good.slice(entries.length))
       if (entries.length > 0) deliver({ lease, entries, askedAt }, trial !== undefined)
     }
     // With all hands full nothing can start before one is free, and that kicks.
@@ -149,6 +158,7 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
         closedGates: trial === undefined ? gates.closedGates() : [],
         ...(trial === undefined ? {} : { onlyGate: trial }),
       })
+      elsewhere = !isLease(answer) && answer.elsewhere === true
       for (const sequence of answer.setAside ?? []) emit({ type: 'set-aside', sequence })
       return answer
     } catch (error) {
@@ -160,9 +170,14 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
   /** Stopped while the storage was giving: nothing was tried. */
   async function giveBack(lease: Lease, trial: string | undefined): Promise<void> {
     if (trial !== undefined) gates.dropTrial(trial)
+    await release(lease, lease.entries)
+  }
+
+  /** As they came: nothing was tried with them. */
+  async function release(lease: Lease, entries: readonly LeasedEntry[]): Promise<void> {
     await storage.settle(
       lease,
-      lease.entries.map(({ sequence, state }) => ({ sequence, outcome: state, delayMs: 0, spent: false })),
+      entries.map(({ sequence, state }) => ({ sequence, outcome: state, delayMs: 0, spent: false })),
     )
   }
 
@@ -192,7 +207,7 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
   }
 
   function settleDown(): void {
-    if (active.size === 0 && filling === undefined) world.idle()
+    if (active.size === 0 && filling === undefined) world.idle(elsewhere)
     if (!world.wanted()) arm(undefined)
   }
 

@@ -1,4 +1,4 @@
-import { QueueError } from '../errors.js'
+import { noSuchEntry, QueueError } from '../errors.js'
 import type { DeadReason, Entry, QueueStorage } from '../storage-port.js'
 import { abortError, stopped } from './failures.js'
 import { parseNote, type DecisionNote, type FailureNote, type Receipt } from './notes.js'
@@ -14,9 +14,19 @@ interface Waiter {
   reject(error: unknown): void
 }
 
+/** One entry that somebody waits for. */
+interface Wait {
+  readonly waiters: Set<Waiter>
+  /** It is being read; `again`: something has happened since that began. */
+  looking: boolean
+  again: boolean
+}
+
 /** Callers that wait for the end of entries. */
 export interface SettledWaits {
   wait(sequence: number, signal: AbortSignal | undefined): Promise<Settled>
+  /** Whether somebody waits. */
+  any(): boolean
   /** Looks again at one entry, or at all that somebody waits for. */
   check(sequence?: number): void
   /** Rejects every wait with `ERR_OUTBOX_STOPPED`. */
@@ -39,26 +49,40 @@ export function settledFrom(entry: Entry): Settled | undefined {
   return undefined
 }
 
-export function settledWaits(storage: QueueStorage): SettledWaits {
-  const waiters = new Map<number, Set<Waiter>>()
+/** `changed` is called when somebody begins to wait and when nobody waits any more. */
+export function settledWaits(storage: QueueStorage, changed: () => void): SettledWaits {
+  const waits = new Map<number, Wait>()
 
-  function forget(sequence: number, waiter: Waiter): void {
-    const all = waiters.get(sequence)
-    all?.delete(waiter)
-    if (all?.size === 0) waiters.delete(sequence)
+  function drop(sequence: number): void {
+    waits.delete(sequence)
+    if (waits.size === 0) changed()
   }
 
-  async function look(sequence: number): Promise<void> {
-    const all = waiters.get(sequence)
-    if (all === undefined) return
+  function forget(sequence: number, waiter: Waiter): void {
+    const wait = waits.get(sequence)
+    if (wait?.waiters.delete(waiter) === true && wait.waiters.size === 0) drop(sequence)
+  }
+
+  /** However often something happens, an entry is read once at a time, and once more after the last of it. */
+  async function look(sequence: number, wait: Wait): Promise<void> {
+    if (wait.looking) {
+      wait.again = true
+      return
+    }
+    wait.looking = true
     try {
-      const settled = settledOrThrow(await storage.read(sequence), sequence)
-      if (settled === undefined) return
-      waiters.delete(sequence)
-      for (const waiter of all) waiter.resolve(settled)
+      let settled: Settled | undefined
+      do {
+        wait.again = false
+        settled = settledOrThrow(await storage.read(sequence), sequence)
+      } while (wait.again && settled === undefined)
+      wait.looking = false
+      if (settled === undefined || waits.get(sequence) !== wait) return
+      drop(sequence)
+      for (const waiter of wait.waiters) waiter.resolve(settled)
     } catch (error) {
-      waiters.delete(sequence)
-      for (const waiter of all) waiter.reject(error)
+      if (waits.get(sequence) === wait) drop(sequence)
+      for (const waiter of wait.waiters) waiter.reject(error)
     }
   }
 
@@ -81,30 +105,33 @@ export function settledWaits(storage: QueueStorage): SettledWaits {
           },
         }
         signal?.addEventListener('abort', aborted, { once: true })
-        const all = waiters.get(sequence) ?? new Set()
-        waiters.set(sequence, all.add(waiter))
-        // Registered before the entry is read: it cannot settle unseen in between.
-        void look(sequence)
+        const wait = waits.get(sequence) ?? { waiters: new Set(), looking: false, again: false }
+        wait.waiters.add(waiter)
+        waits.set(sequence, wait)
+        // Registered, and watched, before the entry is read: it cannot settle unseen in between.
+        changed()
+        void look(sequence, wait)
       })
     },
+    any: () => waits.size > 0,
     check(sequence) {
-      const all = sequence === undefined ? [...waiters.keys()] : [sequence]
-      for (const one of all) void look(one)
+      const all = sequence === undefined ? [...waits.keys()] : [sequence]
+      for (const one of all) {
+        const wait = waits.get(one)
+        if (wait !== undefined) void look(one, wait)
+      }
     },
     end() {
-      const all = [...waiters.values()]
-      waiters.clear()
-      for (const set of all) for (const waiter of set) waiter.reject(stopped())
+      const all = [...waits.values()]
+      waits.clear()
+      changed()
+      for (const { waiters } of all) for (const waiter of waiters) waiter.reject(stopped())
     },
   }
 }
 
 function settledOrThrow(entry: Entry | undefined, sequence: number): Settled | undefined {
-  if (entry === undefined) {
-    throw new QueueError('ERR_NO_SUCH_ENTRY', `there is no entry ${sequence}`, {
-      hint: 'It never existed, or it was settled longer ago than settled entries are kept.',
-    })
-  }
+  if (entry === undefined) throw noSuchEntry(sequence)
   if (entry.state === 'quarantined') {
     throw new QueueError('ERR_WRONG_STATE', `entry ${sequence} is quarantined and will not settle`, {
       hint: 'Its record cannot be read back; salvage the storage.',

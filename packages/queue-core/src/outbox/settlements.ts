@@ -1,8 +1,8 @@
+import { sha256OfContent } from '../internal/sha256.js'
 import type { Lease, LeasedEntry, Settlement } from '../storage-port.js'
 import type { Failure, Outcome } from '../transport-port.js'
 import { clamp, type LaneBackoff } from './backoff.js'
 import type { OutboxDefaults } from './defaults.js'
-import type { OutboxEnvironment } from './environment.js'
 import type { OutboxEvent } from './events.js'
 import { buildReceipt, failureNote } from './notes.js'
 
@@ -20,6 +20,7 @@ export interface Judge {
   chained(verdicts: readonly Verdict[]): void
   /** An entry comes back although nothing was said about it. */
   comeBack(entry: LeasedEntry, outcome: 'waiting' | 'unknown', failure: Failure, delayed: boolean): Verdict
+  park(entry: LeasedEntry, failure: Failure): Verdict
   /** An entry comes back untouched: nothing was tried. */
   release(entry: LeasedEntry): Settlement
 }
@@ -30,12 +31,27 @@ function isOpen(outcome: Outcome): outcome is OpenOutcome {
   return outcome.kind === 'not-sent' || outcome.kind === 'unknown'
 }
 
+function isHash(hash: Uint8Array | Promise<Uint8Array> | undefined): hash is Uint8Array | undefined {
+  return !(hash instanceof Promise)
+}
+
+/** Hashes of what was delivered. One promise for all of them, and only large contents wait for it. */
+async function contentHashes(
+  outcomes: readonly (readonly [LeasedEntry, Outcome])[],
+): Promise<readonly (Uint8Array | undefined)[]> {
+  const hashes = outcomes.map(([{ payload }, { kind }]) =>
+    kind === 'delivered' ? sha256OfContent(payload) : undefined,
+  )
+  return hashes.every(isHash) ? hashes : await Promise.all(hashes)
+}
+
 export function createJudge(options: {
   readonly lease: Lease
   readonly defaults: OutboxDefaults
   readonly backoff: LaneBackoff
   readonly at: () => string
-  readonly sha256: OutboxEnvironment['sha256']
+  /** Whether deliveries leave receipts. */
+  readonly receipts: boolean
 }): Judge {
   const { lease, defaults, backoff, at } = options
   const { lane, gate } = lease
@@ -97,43 +113,44 @@ export function createJudge(options: {
     return retry(entry, state, failure, delayMs, outcome.spent ?? false)
   }
 
-  async function delivered(
+  function delivered(
     entry: LeasedEntry,
-    outcome: Extract<Outcome, { kind: 'delivered' }>,
-    before: Uint8Array | undefined,
-  ): Promise<{ verdict: Verdict; hash: Uint8Array }> {
+    receipt: { bytes: Uint8Array; hash: Uint8Array } | undefined,
+  ): Verdict {
     const { sequence, ageMs, attempts } = entry
-    const { bytes, hash } = await buildReceipt(entry, outcome.receipt, at(), before, options.sha256)
     return {
-      hash,
-      verdict: {
-        settlement: { sequence, outcome: 'delivered', note: bytes, receiptHash: hash },
-        event: { type: 'delivered', sequence, lane, gate, ageMs, attempts },
+      settlement: {
+        sequence,
+        outcome: 'delivered',
+        ...(receipt === undefined ? {} : { note: receipt.bytes, receiptHash: receipt.hash }),
       },
+      event: { type: 'delivered', sequence, lane, gate, ageMs, attempts },
     }
   }
 
   return {
     async judge(outcomes) {
-      const verdicts: Verdict[] = []
+      const contents = options.receipts ? await contentHashes(outcomes) : undefined
+      const time = at()
       let last = previous
-      for (const [entry, outcome] of outcomes) {
-        if (outcome.kind === 'delivered') {
-          const { verdict, hash } = await delivered(entry, outcome, last)
-          last = hash
-          verdicts.push(verdict)
-        } else if (isOpen(outcome)) verdicts.push(judgeOpen(entry, outcome))
-        else verdicts.push(dead(entry, outcome.kind, outcome.failure))
-      }
-      return verdicts
+      return outcomes.map(([entry, outcome], position): Verdict => {
+        if (isOpen(outcome)) return judgeOpen(entry, outcome)
+        if (outcome.kind !== 'delivered') return dead(entry, outcome.kind, outcome.failure)
+        const content = contents?.[position]
+        if (content === undefined) return delivered(entry, undefined)
+        const receipt = buildReceipt(entry, content, outcome.receipt, time, last)
+        last = receipt.hash
+        return delivered(entry, receipt)
+      })
     },
     chained(verdicts) {
       for (const { settlement } of verdicts) {
         if (settlement.outcome === 'waiting' || settlement.outcome === 'unknown') continue
         backoff.reset(lane)
-        if (settlement.outcome === 'delivered') previous = settlement.receiptHash
+        if (settlement.outcome === 'delivered') previous = settlement.receiptHash ?? previous
       }
     },
+    park: (entry, failure) => dead(entry, 'parked', failure),
     comeBack(entry, outcome, failure, delayed) {
       if (outcome === 'unknown' && delayed && (entry.troubledForMs ?? 0) >= defaults.unknownGiveUpMs) {
         return dead(entry, 'parked', failure)

@@ -27,6 +27,11 @@ export interface OutboxOptions {
    * `defaults.ttlMs`. Called whenever the entry's turn comes.
    */
   readonly ttlMs?: (entry: PerishableEntry) => number | undefined
+  /**
+   * Whether a delivery leaves a receipt. Without them nothing is hashed and nothing can be shown later: `settled`
+   * tells the state alone, and the storage may be told to keep none. Default `true`.
+   */
+  readonly receipts?: boolean
   /** Overrides of clock, randomness and timers. */
   readonly environment?: Partial<OutboxEnvironment>
 }
@@ -46,6 +51,11 @@ export interface FlushResult {
   readonly waiting: number
   /** Why a destination is closed, if one is. */
   readonly blockedBy?: Failure
+  /**
+   * Another handle on the store (another tab, say) is the one that delivers, so this flush could not. That
+   * handle was asked to hurry; wait for entries with `settled`.
+   */
+  readonly elsewhere?: true
 }
 
 export interface FlushProgress {
@@ -103,10 +113,14 @@ export interface Outbox {
   settled(sequence: number, options?: WaitOptions): Promise<Settled>
   /**
    * Delivers what can be delivered now, trying closed gates and delayed lanes once. Joins a flush that runs
-   * already. Works without `start`. Rejects with the storage's error when that fails.
+   * already. Works without `start`. Where another handle is the one that delivers, it resolves at once and says
+   * so. Rejects with the storage's error when that fails.
    */
   flush(options?: FlushOptions): Promise<FlushResult>
-  /** Delivers from now on, whenever something is ready. */
+  /**
+   * Delivers from now on, whenever something is ready. While another handle is the one that delivers, it stands
+   * by and takes over when that one is gone.
+   */
   start(): void
   /** Ends deliveries; aborted ones return as waiting or unknown. Resolves when no timer and no work is left. */
   stop(options?: StopOptions): Promise<void>

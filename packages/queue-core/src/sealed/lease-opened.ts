@@ -16,12 +16,12 @@ const unreadable = {
 }
 
 /** The request as the adapter understands it. */
-async function sealedRequest({ labels }: Foundation, request: LeaseRequest): Promise<LeaseRequest> {
+function sealedRequest({ labels }: Foundation, request: LeaseRequest): LeaseRequest {
   const { onlyGate } = request
   return {
     ...request,
-    closedGates: await Promise.all(request.closedGates.map((gate) => labels.of('gate', gate))),
-    ...(onlyGate === undefined ? {} : { onlyGate: await labels.of('gate', onlyGate) }),
+    closedGates: request.closedGates.map((gate) => labels.of('gate', gate)),
+    ...(onlyGate === undefined ? {} : { onlyGate: labels.of('gate', onlyGate) }),
   }
 }
 
@@ -44,7 +44,7 @@ export async function leaseOpened(
   at: () => string,
   remember: (lease: Lease, held: Lease) => void,
 ): Promise<Lease | NothingReady> {
-  const asked = await sealedRequest(foundation, request)
+  const asked = sealedRequest(foundation, request)
   const setAside: number[] = []
   for (;;) {
     const taken = await storage.lease(asked)

@@ -5,12 +5,8 @@ import { openHead, openPayload, type Head } from './record.js'
 const none = new Uint8Array(0)
 
 /** A lane or gate that the adapter shows and the sealed head does not say: somebody moved the entry. */
-async function belongs({ labels }: Foundation, head: Head, lane: string, gate: string): Promise<boolean> {
-  const [laneLabel, gateLabel] = await Promise.all([
-    labels.of('lane', head.lane),
-    labels.of('gate', head.gate),
-  ])
-  return laneLabel === lane && gateLabel === gate
+function belongs({ labels }: Foundation, head: Head, lane: string, gate: string): boolean {
+  return labels.of('lane', head.lane) === lane && labels.of('gate', head.gate) === gate
 }
 
 async function headOf(
@@ -19,7 +15,7 @@ async function headOf(
   place: { readonly lane: string; readonly gate: string },
 ): Promise<Head | undefined> {
   const head = await openHead(foundation.sealer, entry.key, entry.header)
-  if (head === undefined || !(await belongs(foundation, head, place.lane, place.gate))) return undefined
+  if (head === undefined || !belongs(foundation, head, place.lane, place.gate)) return undefined
   return head
 }
 

@@ -10,6 +10,11 @@ export interface RecordCipher {
   encrypt(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array>
   /** Rejects when the record or the associated data are not what `encrypt` was given. */
   decrypt(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array>
+  /**
+   * Whether a record was sealed with the key that new records get. With it, a sealed storage seals its hash key and
+   * its named notes anew after a rotation, so that only entries still need the old key.
+   */
+  isCurrent?(record: Uint8Array): boolean
 }
 
 /** More would not fit into what adapters grant to sealed records: see `adapterLimits`. */

@@ -94,6 +94,16 @@ export async function sealRecord(
   return { header: join([block(sealedHead), length, sealed.subarray(0, split)]), payload: rest }
 }
 
+/** The sealed head of a header, and the sealed payload that began in it. Throws when they are cut off. */
+export function recordsOf({
+  header,
+  payload,
+}: SealedRecord): readonly [head: Uint8Array, payload: Uint8Array] {
+  const { content, end } = blockAt(header, 0)
+  const length = new DataView(header.buffer, header.byteOffset, header.byteLength).getUint32(end)
+  return [content, join([header.subarray(end + 4), payload]).slice(0, length)]
+}
+
 /** Resolves to `undefined` when the head does not open. Rejects with `ERR_KEY_LOCKED`. */
 export async function openHead(
   sealer: RecordSealer,
@@ -117,9 +127,7 @@ export async function openPayload(
 ): Promise<Uint8Array | undefined> {
   let sealed: Uint8Array
   try {
-    const { end } = blockAt(header, 0)
-    const length = new DataView(header.buffer, header.byteOffset, header.byteLength).getUint32(end)
-    sealed = join([header.subarray(end + 4), payload]).slice(0, length)
+    ;[, sealed] = recordsOf({ header, payload })
   } catch (error) {
     if (isMalformed(error)) return undefined
     throw error

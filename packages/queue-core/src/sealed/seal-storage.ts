@@ -1,42 +1,26 @@
 import { QueueError } from '../errors.js'
 import { createInOrder } from '../internal/in-order.js'
-import type {
-  AttemptNote,
-  Decision,
-  EntryDraft,
-  KeptNote,
-  Lease,
-  NoteStore,
-  QueueStorage,
-  Settlement,
-} from '../storage-port.js'
+import type { AttemptNote, Decision, EntryDraft, Lease, QueueStorage, Settlement } from '../storage-port.js'
 import {
   checkDecision,
   checkDrafts,
   checkLeaseRequest,
   checkMarks,
   checkNote,
+  checkNoteName,
   storageLimits,
 } from '../validate.js'
-import { foundationName, layFoundation, type Foundation } from './foundation.js'
+import { layFoundation, type Foundation } from './foundation.js'
 import { leaseOpened } from './lease-opened.js'
 import { openEntry, openSummary } from './open-entries.js'
-import { openHead, openPayload, packNamed, sealRecord, unpackNamed } from './record.js'
+import { sealedNotes, sealKept } from './named-notes.js'
+import { openHead, openPayload, sealRecord } from './record.js'
 import type { RecordCipher } from './record-cipher.js'
-import type { RecordSealer } from './sealer.js'
 
 /** Options of `sealStorage`. */
 export interface SealStorageOptions {
   /** Milliseconds since 1970, for the history of entries that do not open. Default `Date.now`. */
   readonly wallClock?: () => number
-}
-
-async function openNote(sealer: RecordSealer, label: string, bytes: Uint8Array): Promise<Uint8Array> {
-  const packed = await sealer.open('named-note', label, bytes)
-  if (packed !== undefined) return packed
-  throw new QueueError('ERR_STORAGE_FAILED', 'a sealed note does not open', {
-    hint: 'It is damaged, or the cipher has lost its key. The note was left as it is.',
-  })
 }
 
 /** Under which label an entry is sealed; the storage below refuses an entry that the lease does not hold. */
@@ -55,11 +39,8 @@ function copyDraft(draft: EntryDraft): EntryDraft {
 }
 
 async function sealDraft({ sealer, labels }: Foundation, draft: EntryDraft): Promise<EntryDraft> {
-  const [lane, gate, key] = await Promise.all([
-    labels.of('lane', draft.lane),
-    labels.of('gate', draft.gate),
-    labels.of('key', draft.key),
-  ])
+  const [lane, gate] = [labels.of('lane', draft.lane), labels.of('gate', draft.gate)]
+  const key = labels.of('key', draft.key)
   return { ...draft, lane, gate, key, ...(await sealRecord(sealer, key, draft, draft.payload)) }
 }
 
@@ -112,14 +93,14 @@ export function sealStorage(
     if (known !== undefined) return known
     // Given by another handle or a former life: the id tells the storage below all it needs.
     const { labels } = await foundation()
-    const [lane, gate] = await Promise.all([labels.of('lane', lease.lane), labels.of('gate', lease.gate)])
-    const entries = lease.entries.map(async (entry) => ({
+    const entries = lease.entries.map((entry) => ({
       ...entry,
-      key: await labels.of('key', entry.key),
+      key: labels.of('key', entry.key),
       header: new Uint8Array(0),
       payload: new Uint8Array(0),
     }))
-    return { id: lease.id, lane, gate, entries: await Promise.all(entries) }
+    const [lane, gate] = [labels.of('lane', lease.lane), labels.of('gate', lease.gate)]
+    return { id: lease.id, lane, gate, entries }
   }
 
   async function sealMarks(
@@ -169,65 +150,9 @@ export function sealStorage(
     return { kind: 'redrive', note, ...(await sealRecord(sealer, entry.key, corrected, payload)) }
   }
 
-  /** The foundation stays: other handles may stand on it. */
-  async function sealKept(keep: readonly KeptNote[]): Promise<KeptNote[]> {
-    const copies = keep.map(({ name, bytes }) => ({ name, packed: packNamed(name, bytes) }))
-    const { sealer, labels } = await foundation()
-    const base = await storage.notes.get(foundationName)
-    const sealed = copies.map(async ({ name, packed }) => {
-      const label = await labels.of('note', name)
-      return { name: label, bytes: await sealer.seal('named-note', label, packed) }
-    })
-    return [
-      ...(base === undefined ? [] : [{ name: foundationName, bytes: base.bytes }]),
-      ...(await Promise.all(sealed)),
-    ]
-  }
-
-  const notes: NoteStore = {
-    async get(name) {
-      open()
-      const { sealer, labels } = await foundation()
-      const label = await labels.of('note', name)
-      const stored = await storage.notes.get(label)
-      if (stored === undefined) return undefined
-      const packed = await openNote(sealer, label, stored.bytes)
-      return { bytes: unpackNamed(packed).bytes, version: stored.version }
-    },
-    async put(name, bytes, expectedVersion) {
-      open()
-      checkNote(bytes, storageLimits)
-      const packed = packNamed(name, bytes)
-      const prepared = (async () => {
-        const { sealer, labels } = await foundation()
-        const label = await labels.of('note', name)
-        return { label, sealed: await sealer.seal('named-note', label, packed) }
-      })()
-      return await inOrder.run(prepared, ({ label, sealed }) =>
-        storage.notes.put(label, sealed, expectedVersion),
-      )
-    },
-    ...(storage.notes.names === undefined
-      ? {}
-      : {
-          async names() {
-            open()
-            const { sealer } = await foundation()
-            const labels = (await storage.notes.names?.()) ?? []
-            const names = labels
-              .filter((label) => label !== foundationName)
-              .map(async (label) => {
-                const stored = await storage.notes.get(label)
-                return unpackNamed(await openNote(sealer, label, stored?.bytes ?? new Uint8Array(0))).name
-              })
-            return await Promise.all(names)
-          },
-        }),
-  }
-
   return {
-    supports: storage.supports,
-    notes,
+    supports: { ...storage.supports, sealed: true },
+    notes: sealedNotes({ storage, foundation, inOrder, open }),
     async append(drafts) {
       open()
       // Which entries `after` may name is for the storage below to know.
@@ -277,7 +202,7 @@ export function sealStorage(
       const { lane } = query
       const page = await storage.list({
         ...query,
-        ...(lane === undefined ? {} : { lane: await base.labels.of('lane', lane) }),
+        ...(lane === undefined ? {} : { lane: base.labels.of('lane', lane) }),
       })
       return await Promise.all(page.map((entry) => openSummary(base, entry)))
     },
@@ -304,8 +229,14 @@ export function sealStorage(
       : {
           async wipe(keep) {
             open()
-            for (const { bytes } of keep) checkNote(bytes, storageLimits)
-            await inOrder.run(sealKept(keep), (sealed) => storage.wipe?.(sealed) ?? Promise.resolve())
+            for (const { name, bytes } of keep) {
+              checkNoteName(name, storageLimits)
+              checkNote(bytes, storageLimits)
+            }
+            await inOrder.run(
+              sealKept(storage, foundation, keep),
+              (sealed) => storage.wipe?.(sealed) ?? Promise.resolve(),
+            )
           },
         }),
     async stats() {
@@ -324,14 +255,13 @@ export function sealStorage(
 }
 
 function copySettlement(settlement: Settlement): Settlement {
-  if (settlement.outcome !== 'delivered') {
-    const { note } = settlement
-    return note === undefined ? settlement : { ...settlement, note: note.slice() }
-  }
-  const { note, receiptHash } = settlement
+  const { note } = settlement
+  const noteCopy = note === undefined ? {} : { note: note.slice() }
+  if (settlement.outcome !== 'delivered') return { ...settlement, ...noteCopy }
+  const { receiptHash } = settlement
   return {
     ...settlement,
-    note: note.slice(),
+    ...noteCopy,
     ...(receiptHash === undefined ? {} : { receiptHash: receiptHash.slice() }),
   }
 }

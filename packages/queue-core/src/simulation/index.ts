@@ -1,4 +1,4 @@
-export { seededRandom, type SeededRandom } from './random.js'
+export { seededRandom, type SeededRandom } from '../internal/random.js'
 export { runSeeds, type RunSeedsOptions, type SeedsSummary } from './run-seeds.js'
 export type { NetworkFaults } from './server.js'
 export { simulateOutbox, type SimulationOptions, type SimulationReport } from './simulate-outbox.js'

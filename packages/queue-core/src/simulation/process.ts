@@ -3,9 +3,8 @@ import { openOutbox } from '../outbox/outbox.js'
 import type { Outbox } from '../outbox/types.js'
 import type { OutboxDefaults } from '../outbox/defaults.js'
 import type { QueueStorage } from '../storage-port.js'
-import type { SeededRandom } from './random.js'
+import type { SeededRandom } from '../internal/random.js'
 import type { SimulatedServer } from './server.js'
-import { simulatedSha256 } from './sha256.js'
 import { createActor, type Actor, type Timeline } from './timeline.js'
 import { simulatedTransport } from './transport.js'
 
@@ -91,7 +90,6 @@ export function startProcess(name: string, storage: QueueStorage, world: Process
       random: () => random.next(),
       setTimer: (fn, ms) => timeline.after(ms, actor, fn),
       uuid: () => random.uuid(),
-      sha256: async (bytes) => simulatedSha256(bytes),
     },
   })
   outbox.subscribe((event) => {

@@ -1,5 +1,5 @@
 import type { Judge } from './judge.js'
-import type { SeededRandom } from './random.js'
+import type { SeededRandom } from '../internal/random.js'
 import { createActor, type Actor, type Timeline } from './timeline.js'
 
 /** How often each trouble befalls a request, as shares of 1. */

@@ -1,6 +1,6 @@
 import { memoryData, memoryHandle } from '../memory-storage.js'
 import type { QueueStorage } from '../storage-port.js'
-import type { SeededRandom } from './random.js'
+import type { SeededRandom } from '../internal/random.js'
 
 /** What a simulated world gives a storage. */
 export interface SimulationKit {

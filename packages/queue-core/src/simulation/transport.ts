@@ -1,7 +1,7 @@
 import { decodeText } from '../internal/bytes.js'
 import type { LeasedEntry } from '../storage-port.js'
 import type { DeliveryContext, Failure, GateClosure, Outcome, Transport } from '../transport-port.js'
-import type { SeededRandom } from './random.js'
+import type { SeededRandom } from '../internal/random.js'
 import { arrivalMs, type Reply, type SentEntry, type SimulatedServer } from './server.js'
 import type { Actor } from './timeline.js'
 

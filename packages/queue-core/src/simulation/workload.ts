@@ -2,7 +2,7 @@ import { encodeText } from '../internal/bytes.js'
 import type { Outbox } from '../outbox/types.js'
 import type { EntryDraft } from '../storage-port.js'
 import type { Judge } from './judge.js'
-import type { SeededRandom } from './random.js'
+import type { SeededRandom } from '../internal/random.js'
 
 /** One entry that somebody wants delivered. */
 export interface Wish {

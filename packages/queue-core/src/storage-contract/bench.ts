@@ -148,19 +148,24 @@ export function testsOf(contract: StorageContract): DefineTest {
         behind.set(handle, storage)
         return handle
       }
+      const created = await contract.create()
       const bench: Bench = {
         contract,
-        storage: adopt(await contract.create()),
+        storage: adopt(created),
         adopt,
         raw: (handle) => present(behind.get(handle), 'the storage behind the handle'),
         async elapse(ms) {
           await contract.elapse(ms)
+        },
+        async setBack(ms) {
+          await contract.setBack?.(ms)
         },
       }
       try {
         await body(bench)
       } finally {
         for (const storage of behind.values()) await storage.close()
+        await contract.destroy?.(created)
       }
     })
   }

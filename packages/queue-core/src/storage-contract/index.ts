@@ -1,9 +1,12 @@
 import { appendTests, onceTests } from './append.js'
 import { testsOf } from './bench.js'
+import { clockTests } from './clock.js'
+import { crashTests } from './crash.js'
 import { decisionTests } from './decide.js'
 import { holdTests } from './holds.js'
 import { leaseTests } from './lease.js'
-import { crashTests, lifecycleTests, manyTests } from './lifecycle.js'
+import { lifecycleTests } from './lifecycle.js'
+import { manyTests } from './many.js'
 import { markTests } from './marks.js'
 import { noteTests, queryTests } from './queries.js'
 import { settleTests } from './settle.js'
@@ -12,7 +15,7 @@ import type { DefineTest, StorageContract } from './types.js'
 
 export type { ContractRunner, StorageContract } from './types.js'
 
-const topics: readonly [string, (test: DefineTest) => void][] = [
+const topics: readonly [string, (test: DefineTest, contract: StorageContract) => void][] = [
   ['append', appendTests],
   ['once', onceTests],
   ['lease', leaseTests],
@@ -24,7 +27,8 @@ const topics: readonly [string, (test: DefineTest) => void][] = [
   ['notes', noteTests],
   ['wipe', wipeTests],
   ['open and close', lifecycleTests],
-  ['crash', crashTests],
+  ['the clock', clockTests],
+  ['crash', (test, { unproven }) => crashTests(test, unproven)],
   ['several handles', manyTests],
 ]
 
@@ -37,7 +41,7 @@ export function runStorageContract(contract: StorageContract): void {
   const test = testsOf(contract)
   contract.runner.describe(contract.name, () => {
     for (const [topic, define] of topics) {
-      contract.runner.describe(topic, () => define(test))
+      contract.runner.describe(topic, () => define(test, contract))
     }
   })
 }

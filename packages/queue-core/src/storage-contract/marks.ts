@@ -136,7 +136,8 @@ export function markTests(test: DefineTest): void {
       'ERR_INVALID_ENTRY',
       'info',
     )
-    await storage.mark(taken, [{ sequence, group: 'g'.repeat(64), info: new Uint8Array(1024) }])
+    await rejects(storage.mark(taken, [{ sequence, group: 'g\ud800' }]), 'ERR_INVALID_ENTRY', 'Unicode')
+    await storage.mark(taken, [{ sequence, group: 'é'.repeat(64), info: new Uint8Array(1024) }])
     await deliver(storage, taken)
     await nothing(storage)
   })

@@ -195,6 +195,17 @@ export function noteTests(test: DefineTest): void {
     )
   })
 
+  test('note names that are too long or not well-formed are refused', async ({ storage }) => {
+    const { notes } = storage
+    for (const name of ['é'.repeat(257), 'a\ud800', '\udc00']) {
+      await rejects(notes.put(name, text('x'), 0), 'ERR_INVALID_ENTRY', 'put')
+      await rejects(notes.get(name), 'ERR_INVALID_ENTRY', 'get')
+    }
+    const longest = 'é'.repeat(256)
+    const version = await notes.put(longest, text('x'), 0)
+    equal((await notes.get(longest)) ?? {}, { bytes: text('x'), version }, 'the longest name')
+  })
+
   test('of notes put at the same time with one version, one wins', async ({ storage }) => {
     const puts = await Promise.allSettled(
       Array.from({ length: 10 }, (_, at) => storage.notes.put('n', text(String(at)), 0)),

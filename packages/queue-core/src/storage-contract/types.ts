@@ -15,6 +15,8 @@ export interface StorageContract {
   create(): Promise<QueueStorage>
   /** Advances the clock of the storages that `create` makes. */
   elapse(ms: number): void | Promise<void>
+  /** Sets the clock that the adapter reads back, as a person or a network would. For adapters on a wall clock. */
+  setBack?(ms: number): void | Promise<void>
   /** Opens the data of a storage again that the suite has closed. Needed unless durability is `memory`. */
   reopen?(closed: QueueStorage): Promise<QueueStorage>
   /** Another handle on the data of an open storage. Needed when appenders or drainers are `many`. */
@@ -24,12 +26,21 @@ export interface StorageContract {
    * level that `supports.durability` claims: `process-crash` claims the first, `power-loss` both.
    */
   crash?(storage: QueueStorage, level: 'process' | 'power'): Promise<QueueStorage>
+  /**
+   * Crash levels that are claimed but that this run cannot enact: no browser cuts the power. They are named in
+   * the output, so that nobody takes them for proven.
+   */
+  readonly unproven?: readonly ('process' | 'power')[]
+  /** Removes what `create` made, e.g. its folder. Called after each test, when all handles are closed. */
+  destroy?(created: QueueStorage): void | Promise<void>
 }
 
 /** What one test of the suite works with. */
 export interface Bench {
   readonly storage: QueueStorage
   elapse(ms: number): Promise<void>
+  /** Where the adapter gave no hook for it, nothing happens. */
+  setBack(ms: number): Promise<void>
   /** Watches the audit of one more handle and closes it at the end. */
   adopt(storage: QueueStorage): QueueStorage
   /** The adapter's own object behind an adopted handle: what its hooks expect. */

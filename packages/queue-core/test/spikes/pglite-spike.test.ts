@@ -3,7 +3,6 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { isLease, type QueueStorage } from '@fhir-outbox/queue-core'
 import { createPglite, pgliteDatabase } from './postgres/database.js'
 import { createTables, emptyTables, openPostgresSpike, type PostgresSpike } from './postgres/storage.js'
-import { workTogether } from './two-workers.js'
 
 const pglite = await createPglite()
 const database = pgliteDatabase(pglite)
@@ -60,22 +59,6 @@ runStorageContract({
 })
 
 describe('PostgreSQL spike, two workers', () => {
-  it('keeps order per lane and exclusivity under interleaved appends', async () => {
-    const first = await create()
-    const second = await open(home(first).schema)
-    const seen = await workTogether([first, second], { seed: 7, appends: 25, lanes: 5 })
-    expect(seen.violations).toEqual([])
-    for (const [lane, sequences] of seen.appended) {
-      expect(seen.delivered.get(lane)).toEqual(sequences.toSorted((a, b) => a - b))
-    }
-    expect(Math.min(...seen.leases)).toBeGreaterThan(0)
-    const stats = await second.stats()
-    expect(stats).toMatchObject({ waiting: 0, leased: 0, dead: 0, bytes: 0, lanes: 0 })
-    expect(stats.delivered).toBe([...seen.appended.values()].flat().length)
-    await first.close()
-    await second.close()
-  })
-
   it('tells the other worker, and hands over what a dead one had marked', async () => {
     const first = await create()
     const second = await open(home(first).schema)

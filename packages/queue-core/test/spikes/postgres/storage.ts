@@ -2,6 +2,7 @@ import {
   checkLeaseRequest,
   checkMarks,
   checkNote,
+  checkNoteName,
   QueueError,
   type Lease,
   type NoteStore,
@@ -81,12 +82,14 @@ async function settleAll(sql: Sql, lease: Lease, settlements: readonly Settlemen
 
 function copySettlement(settlement: Settlement): Settlement {
   checkNote(settlement.note)
-  if (settlement.outcome === 'delivered') {
-    const { note, receiptHash } = settlement
-    const hash = receiptHash === undefined ? {} : { receiptHash: receiptHash.slice() }
-    return { ...settlement, note: note.slice(), ...hash }
+  const note = settlement.note === undefined ? {} : { note: settlement.note.slice() }
+  if (settlement.outcome !== 'delivered') return { ...settlement, ...note }
+  const { receiptHash } = settlement
+  return {
+    ...settlement,
+    ...note,
+    ...(receiptHash === undefined ? {} : { receiptHash: receiptHash.slice() }),
   }
-  return settlement.note === undefined ? settlement : { ...settlement, note: settlement.note.slice() }
 }
 
 /** A throw-away adapter that shows that the port fits a database which many workers share. */
@@ -149,10 +152,12 @@ export async function openPostgresSpike(database: Database, schema: string): Pro
       call(async (sql) => (await sql.query('select name from notes')).map((row) => textOf(row['name']))),
     get: (name) =>
       call(async (sql) => {
+        checkNoteName(name)
         const [row] = await sql.query(`select * from notes where name = decode($1, 'hex')`, [hexOf(name)])
         return row && { bytes: bytesOf(row['bytes']), version: Number(row['version']) }
       }),
     async put(name, bytes, expectedVersion) {
+      checkNoteName(name)
       checkNote(bytes)
       const copy = bytes.slice()
       return await call(async (sql) => {

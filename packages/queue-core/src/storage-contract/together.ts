@@ -1,32 +1,21 @@
-import { isLease, type EntryDraft, type QueueStorage, type Settlement } from '@fhir-outbox/queue-core'
+import { seededRandom } from '../internal/random.js'
+import { isLease, type EntryDraft, type QueueStorage, type Settlement } from '../storage-port.js'
+import { text, ttl } from './bench.js'
 
-/** What two workers on one store did and saw. */
+/** What workers on one store did and saw. */
 export interface Observed {
   readonly appended: ReadonlyMap<string, readonly number[]>
   /** In the order in which they were delivered. */
   readonly delivered: ReadonlyMap<string, readonly number[]>
-  /** How many leases each worker had. */
-  readonly leases: readonly number[]
   /** What must never be seen, in words. */
   readonly violations: readonly string[]
 }
 
-const bytes = new TextEncoder().encode('{"resourceType":"Observation"}')
-
-/** Small, seeded and good enough to choose between cases. */
-export function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+const bytes = text('{"resourceType":"Observation"}')
 
 function tick(): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, 1)
+    setTimeout(resolve, 0)
   })
 }
 
@@ -46,25 +35,25 @@ export async function workTogether(
   workers: readonly QueueStorage[],
   options: { readonly seed: number; readonly appends: number; readonly lanes: number },
 ): Promise<Observed> {
-  const random = randomFrom(options.seed)
+  const random = seededRandom(options.seed)
   const appended = new Map<string, number[]>()
   const delivered = new Map<string, number[]>()
   const highest = new Map<string, number>()
   const seen = new Set<number>()
   const inHand = new Map<string, number>()
-  const leases = workers.map(() => 0)
   const violations: string[] = []
+  let keys = 0
   let unsettled = 0
   let appending = workers.length
 
   async function append(storage: QueueStorage): Promise<void> {
     for (let round = 0; round < options.appends; round++) {
-      const drafts = Array.from({ length: 1 + Math.floor(random() * 3) }, (): EntryDraft => {
-        const lane = `lane ${Math.floor(random() * options.lanes)}`
-        return { lane, gate: 'gate', key: crypto.randomUUID(), header: bytes, payload: bytes }
+      const drafts = Array.from({ length: random.between(1, 3) }, (): EntryDraft => {
+        const lane = `lane ${random.between(1, options.lanes)}`
+        return { lane, gate: 'gate', key: `${options.seed}-${++keys}`, header: bytes, payload: bytes }
       })
       const [first] = drafts
-      if (random() < 0.1 && first !== undefined) {
+      if (random.chance(0.1) && first !== undefined) {
         // All or none: the last draft can only be refused when the numbers are known.
         const refused = await storage.append([...drafts, { ...first, after: [1e12] }]).then(
           () => 'accepted',
@@ -85,14 +74,13 @@ export async function workTogether(
 
   async function drain(storage: QueueStorage, worker: number): Promise<void> {
     while (appending > 0 || unsettled > 0) {
-      const limit = 1 + Math.floor(random() * 4)
-      const lease = await storage.lease({ limit, maxBytes: 1e6, ttlMs: 60_000, closedGates: [] })
+      const limit = random.between(1, 4)
+      const lease = await storage.lease({ limit, maxBytes: 1e6, ttlMs: ttl, closedGates: [] })
       if (!isLease(lease)) {
         await tick()
         continue
       }
       const { lane, entries } = lease
-      leases[worker] = (leases[worker] ?? 0) + 1
       const holder = inHand.get(lane)
       if (holder !== undefined) violations.push(`${lane} was leased by ${worker} while ${holder} had it`)
       inHand.set(lane, worker)
@@ -111,7 +99,7 @@ export async function workTogether(
         lease,
         entries.map(({ sequence }) => ({ sequence, group: lease.id })),
       )
-      const upTo = random() < 0.2 ? Math.floor(random() * entries.length) : entries.length
+      const upTo = random.chance(0.2) ? random.between(0, entries.length - 1) : entries.length
       const settlements = entries.map(({ sequence }, at): Settlement => {
         if (at < upTo) return { sequence, outcome: 'delivered', note: bytes }
         return { sequence, outcome: 'waiting', delayMs: 0, spent: true }
@@ -123,8 +111,10 @@ export async function workTogether(
       // Given up before the call: the other worker may have the lane before this call has returned.
       inHand.delete(lane)
       await storage.settle(lease, settlements)
+      // The other workers get their turns, too.
+      await tick()
     }
   }
   await Promise.all(workers.flatMap((storage, at) => [append(storage), drain(storage, at)]))
-  return { appended, delivered, leases, violations }
+  return { appended, delivered, violations }
 }

@@ -1,0 +1,56 @@
+import { hmac } from '@noble/hashes/hmac.js'
+import { sha256 as portable } from '@noble/hashes/sha2.js'
+
+type Hash = (bytes: Uint8Array) => Uint8Array
+
+/** What is used of `node:crypto`. */
+interface NodeCrypto {
+  hash(algorithm: 'sha256', bytes: Uint8Array, encoding: 'buffer'): Uint8Array
+  createHmac(algorithm: 'sha256', key: Uint8Array): { update(bytes: Uint8Array): { digest(): Uint8Array } }
+}
+
+/** For records: small, and hashed by the thousand, where a promise for each would take longer than the hash. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  const node = nodeCrypto()
+  return node === undefined ? portable(bytes) : new Uint8Array(node.hash('sha256', bytes, 'buffer'))
+}
+
+/** From here on hashing takes so long that the thread has better things to do. */
+const large = 64 * 1024
+
+/** For contents of any size. A promise only when the platform hashes off the thread. */
+export function sha256OfContent(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
+  // WebCrypto is missing on pages without TLS, such as one that a gateway serves in a local network.
+  const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle
+  if (bytes.length < large || subtle === undefined) return sha256(bytes)
+  // The copy gives WebCrypto a buffer of its own, whatever kind of memory the caller's view lies on.
+  return subtle.digest('SHA-256', bytes.slice()).then((digest) => new Uint8Array(digest))
+}
+
+/** HMAC-SHA-256 under one key. */
+export function hmacSha256(key: Uint8Array): Hash {
+  const node = nodeCrypto()
+  if (node !== undefined)
+    return (bytes) => new Uint8Array(node.createHmac('sha256', key).update(bytes).digest())
+  const keyed = hmac.create(portable, key)
+  // Cloned: the key is mixed in once.
+  return (bytes) => keyed.clone().update(bytes).digest()
+}
+
+let found: { readonly node: NodeCrypto | undefined } | undefined
+
+/**
+ * Node's synchronous cryptography, many times faster than JavaScript's; undefined anywhere else. Looked up at the first
+ * use and by `process.getBuiltinModule`, so that nothing happens on import and bundlers find no import of Node's modules.
+ */
+function nodeCrypto(): NodeCrypto | undefined {
+  found ??= { node: builtin('node:crypto') as NodeCrypto | undefined }
+  return found.node
+}
+
+function builtin(name: string): unknown {
+  const process: unknown = Reflect.get(globalThis, 'process')
+  if (typeof process !== 'object' || process === null) return undefined
+  const load: unknown = Reflect.get(process, 'getBuiltinModule')
+  return typeof load === 'function' ? load.call(process, name) : undefined
+}
