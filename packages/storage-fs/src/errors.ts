@@ -53,3 +53,13 @@ export function unfinishedSalvage(directory: string): QueueError {
     hint: 'Remove it and salvage the damaged storage again; that one was not changed.',
   })
 }
+
+/** Gives every failure of an operation its code. */
+export async function coded<T>(directory: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation()
+  } catch (error) {
+    if (error instanceof QueueError) throw error
+    throw storageFailed(`reading from ${directory} failed`, error)
+  }
+}

@@ -1,4 +1,4 @@
-import { QueueError, type QueueStats } from '@fhir-outbox/queue-core'
+import { QueueError, type QueueStats, steadyClock } from '@fhir-outbox/queue-core'
 import { storageFailed } from './errors.js'
 import { type FsPort, systemCode } from './fs-port.js'
 import { readHolder } from './internal/lock.js'
@@ -62,10 +62,10 @@ async function look(fs: FsPort, directory: string): Promise<FsInspection> {
   const files = segmentFiles(fs, directory)
   try {
     const owner = await readHolder(fs, directory)
-    const now = Date.now()
+    const clock = steadyClock(Date.now)
     const recovered = await recover(fs, directory, files, {
       owner: 'inspect',
-      now,
+      clock,
       readOnly: true,
       verify: true,
     })
@@ -74,7 +74,7 @@ async function look(fs: FsPort, directory: string): Promise<FsInspection> {
     for (const { size } of catalog.segments.values()) bytes += size
     return {
       ...(owner === undefined ? {} : { owner }),
-      stats: catalog.index.stats(now),
+      stats: catalog.index.stats(clock.now()),
       segments: catalog.segments.size,
       bytes,
       unfinishedBytes: recovered.cutBytes,

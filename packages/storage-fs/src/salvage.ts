@@ -1,4 +1,4 @@
-import { QueueError, type QueueStats } from '@fhir-outbox/queue-core'
+import { QueueError, type QueueStats, steadyClock } from '@fhir-outbox/queue-core'
 import { notEmpty, storageFailed, storageLocked } from './errors.js'
 import type { FsPort } from './fs-port.js'
 import { copyAll } from './internal/copy-all.js'
@@ -59,7 +59,8 @@ export async function salvageFsStorage(
   options: SalvageFsStorageOptions = {},
 ): Promise<FsSalvage> {
   const fs = options.fs ?? nodeFs()
-  const now = options.now ?? Date.now
+  const clock = steadyClock(options.now ?? Date.now)
+  const { now } = clock
   const { fs: patient, unreadableBytes } = patientReads(fs)
   const files = segmentFiles(patient, directory)
   try {
@@ -67,7 +68,7 @@ export async function salvageFsStorage(
     if (holder !== undefined) throw storageLocked(directory, `pid ${holder.pid}`)
     const recovered = await recover(patient, directory, files, {
       owner: 'salvage',
-      now: now(),
+      clock,
       readOnly: true,
       verify: true,
     })

@@ -1,8 +1,16 @@
-import type { QueueLimits, QueueStorage, Retention } from '@fhir-outbox/queue-core'
-import { QueueError } from '@fhir-outbox/queue-core'
-import { storageFailed, unfinishedSalvage } from './errors.js'
+import {
+  checkNote,
+  checkNoteName,
+  type KeptNote,
+  QueueError,
+  type QueueLimits,
+  type QueueStorage,
+  type Retention,
+  steadyClock,
+} from '@fhir-outbox/queue-core'
+import { coded, storageFailed, unfinishedSalvage } from './errors.js'
 import type { FsPort } from './fs-port.js'
-import { createAppend, forgetOld } from './internal/append.js'
+import { createAppender, forgetOld } from './internal/append.js'
 import type { Catalog } from './internal/catalog.js'
 import { CHECKPOINT_NAME, contentOf, writeCheckpoint } from './internal/checkpoint.js'
 import { compact } from './internal/compact.js'
@@ -22,6 +30,7 @@ import type { SegmentInfo } from './internal/segment-writer.js'
 import { checkFormat } from './internal/segments.js'
 import { sparePool } from './internal/spares.js'
 import { requireOpen, type Store } from './internal/store.js'
+import { finishWipe, wipe } from './internal/wipe.js'
 import { nodeFs } from './node-fs.js'
 
 /** Limits of a storage in files. */
@@ -36,7 +45,7 @@ export interface FsStorageOptions {
   readonly directory: string
   /** Default: the file system of Node.js. */
   readonly fs?: FsPort
-  /** Milliseconds since 1970. Default: a clock that starts at the wall clock and never runs backwards. */
+  /** Milliseconds since 1970. Default: the wall clock at the start of the process, and its own pace from then on. */
   readonly now?: () => number
   readonly limits?: FsStorageLimits
   /** How long delivered and discarded entries are remembered. Default 30 days or 100,000. */
@@ -84,7 +93,7 @@ const MIB = 1024 * 1024
 export async function openFsStorage(options: FsStorageOptions): Promise<FsStorage> {
   const fs = options.fs ?? nodeFs()
   const { directory } = options
-  const clock = steadyClock(options.now)
+  const clock = steadyClock(options.now ?? (() => performance.timeOrigin + performance.now()))
   let owner: Ownership | undefined
   let files: SegmentFiles | undefined
   try {
@@ -95,10 +104,10 @@ export async function openFsStorage(options: FsStorageOptions): Promise<FsStorag
     files = segmentFiles(fs, directory)
     const recovered = await recover(fs, directory, files, {
       owner: leaseOwner(owner),
-      now: clock(),
+      clock,
       verify: options.verify ?? false,
     })
-    return await start(options, { fs, clock, owner, files, recovered })
+    return await start(options, { fs, clock: clock.now, owner, files, recovered })
   } catch (error) {
     await files?.close()
     await owner?.release().catch(() => undefined)
@@ -110,12 +119,6 @@ export async function openFsStorage(options: FsStorageOptions): Promise<FsStorag
 /** The index makes lease ids from it: never the same for two owners of a directory. */
 function leaseOwner(owner: Ownership): string {
   return `fs${owner.generation}`
-}
-
-function steadyClock(now: (() => number) | undefined): () => number {
-  const source = now ?? (() => performance.timeOrigin + performance.now())
-  let latest = 0
-  return () => (latest = Math.max(latest, source()))
 }
 
 interface Parts {
@@ -151,6 +154,7 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     },
   })
   let tidying: Promise<void> | undefined
+  let notifying = false
 
   const store: Store = {
     fs,
@@ -171,8 +175,14 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     segmentBytes,
     clock,
     notify: () => {
-      const present = [...listeners]
-      for (const listener of present) listener()
+      if (listeners.size === 0 || notifying) return
+      notifying = true
+      // Once for everything that one group made ready, and before its callers go on.
+      queueMicrotask(() => {
+        notifying = false
+        const present = [...listeners]
+        for (const listener of present) listener()
+      })
     },
     tidy: () => {
       if (store.closed) return
@@ -183,29 +193,58 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
           tidying = undefined
         })
     },
+    leaseOwner: leaseOwner(owner),
     busy: new Map(),
     leaseReader: files.reader(),
     leasedTo: 0,
     nextSequence: recovered.nextSequence,
+    wiping: undefined,
     closed: false,
   }
   const room = createRoom(fs, directory, store.limits.freeDiskBytes, clock)
-  const append = createAppend(store, room)
+  const appender = createAppender(store, room)
   const notes = createNotes(store)
   let closing: Promise<void> | undefined
   const underWay = new Set<Promise<unknown>>()
 
   await repair(store, recovered)
   await clearLeftovers(store, owner.generation)
+  await finishWipe(store, recovered.firstSegment)
   await room.look()
-  forgetOld(store)
+  forgetOld(store, clock())
 
   /** Gives every failure its code, and lets close wait for calls that came before it. */
   function run<T>(operation: () => Promise<T>): Promise<T> {
-    const call = coded(directory, operation).finally(() => {
+    const { wiping } = store
+    const inTurn = wiping === undefined ? operation : () => wiping.then(operation)
+    const call = coded(directory, inTurn).finally(() => {
       underWay.delete(call)
     })
     underWay.add(call)
+    return call
+  }
+
+  /** What was called before a wipe comes before it, what is called later comes after it. */
+  function wipeAlone(keep: readonly KeptNote[]): Promise<void> {
+    const earlier = [...underWay, appender.idle()]
+    const call = run(async () => {
+      requireOpen(store)
+      const kept = keep.map(({ name, bytes }) => ({ name, bytes: bytes.slice() }))
+      for (const { name, bytes } of kept) {
+        checkNoteName(name)
+        checkNote(bytes)
+      }
+      await Promise.allSettled(earlier)
+      while (tidying !== undefined) await tidying
+      await wipe(store, kept)
+      store.notify()
+    })
+    const wiping = call
+      .catch(() => undefined)
+      .finally(() => {
+        if (store.wiping === wiping) store.wiping = undefined
+      })
+    store.wiping = wiping
     return call
   }
 
@@ -232,11 +271,12 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     listeners.clear()
     try {
       await Promise.allSettled(underWay)
+      await appender.idle()
       await tidying
       await writer.sync()
       if (writer.current !== undefined) {
         // It vouches for everything before it: what is damaged later was not torn by a crash.
-        writer.push([{ type: CLOSE, more: false, sequence: 0, at: clock(), meta: () => undefined }])
+        writer.push({ type: CLOSE, sequence: 0, at: clock(), meta: () => undefined })
       }
       if (await writer.close()) await checkpoint()
     } catch (error) {
@@ -262,7 +302,7 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
       doubtful: recovered.doubtful,
       source: recovered.source,
     },
-    append: (drafts) => run(() => append(drafts)),
+    append: appender.append,
     lease: (request) => run(() => lease(store, request)),
     mark: (held, attempts) => run(() => mark(store, held, attempts)),
     renew: async (held, ttlMs) => {
@@ -296,20 +336,12 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
       requireOpen(store)
       return catalog.index.stats(clock())
     },
+    wipe: wipeAlone,
     sync: async () => {
       requireOpen(store)
       await writer.sync()
     },
     close: () => (closing ??= close()),
-  }
-}
-
-async function coded<T>(directory: string, operation: () => Promise<T>): Promise<T> {
-  try {
-    return await operation()
-  } catch (error) {
-    if (error instanceof QueueError) throw error
-    throw storageFailed(`reading from ${directory} failed`, error)
   }
 }
 

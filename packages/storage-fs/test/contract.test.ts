@@ -60,6 +60,7 @@ function crashable(storage: QueueStorage): { handle: QueueStorage; dead: () => v
       return await openIn(directory)
     },
     elapse: clock.advance,
+    setBack: (ms) => clock.advance(-ms),
     reopen: (storage) => openIn(homeOf(storage).directory),
     crash: async (storage) => {
       const { directory, process, dead } = homeOf(storage)
@@ -89,6 +90,7 @@ function crashable(storage: QueueStorage): { handle: QueueStorage; dead: () => v
     runner: { describe, it },
     create: () => openOn(simulatedDisk()),
     elapse: clock.advance,
+    setBack: (ms) => clock.advance(-ms),
     reopen: (storage) => openOn(diskOf(storage).disk),
     crash: async (storage, level) => {
       const { disk, dead } = diskOf(storage)

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { byteReader, byteWriter, MalformedRecord } from '../src/internal/bytes.js'
 import { crc32c } from '../src/internal/crc32c.js'
-import { encodeSegmentHeader, layFrame, sealFrame, seedOf } from '../src/internal/frame.js'
+import { decodeCheckpoint, encodeCheckpoint } from '../src/internal/checkpoint-format.js'
+import { beginFrame, encodeSegmentHeader, endFrame, sealFrame, seedOf } from '../src/internal/frame.js'
 import { keyHash, keyTable } from '../src/internal/key-table.js'
 import { ENTRY, writeBase } from '../src/internal/records.js'
 import { bytes } from './support/tools.js'
@@ -79,7 +80,35 @@ describe('bytes', () => {
   })
 })
 
+/** The bytes of an example in the documentation of the format. */
+function documented(example: number): string {
+  const page = readFileSync(new URL('../../../docs/formats/segment-log.md', import.meta.url), 'utf8')
+  const found = [...page.matchAll(/```hex\n([\s\S]*?)```/g)][example]?.[1] ?? ''
+  return found.replaceAll(/^\w{4}: /gm, '').replaceAll(/\s/g, '')
+}
+
 describe('the documented example', () => {
+  it('of a checkpoint is what the code writes, and reads', () => {
+    const content = {
+      at: 1_700_000_000_000,
+      generation: 1,
+      nextSequence: 8,
+      last: { segment: 1, end: 400 },
+      forgotten: { delivered: 7, discarded: 0 },
+      segments: [{ segment: 1, end: 400, seed: 0x01020304, total: 512, live: 256 }],
+      lanes: [],
+      chains: [],
+      notes: [{ name: 'n', version: 2, location: 2 ** 32 + 128 }],
+      extras: [],
+      keys: [],
+      index: [Uint8Array.of(1, 2, 3, 4)],
+    }
+    const encoded = encodeCheckpoint(content)
+    expect(documented(1)).toBe(hex(encoded))
+    expect(decodeCheckpoint(encoded)).toEqual(content)
+    expect(decodeCheckpoint(encoded.slice(0, -1))).toBeUndefined()
+  })
+
   it('is what the code writes', () => {
     const salt = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
     const header = encodeSegmentHeader({
@@ -101,17 +130,11 @@ describe('the documented example', () => {
       after: [],
       header: bytes('h'),
     }
-    layFrame(
-      writer,
-      { type: ENTRY, more: false, sequence: 1, at: 1_700_000_000_000 },
-      (into) => writeBase(into, base),
-      bytes('hello'),
-    )
-    sealFrame(writer, 0, { seed: seedOf(salt), at: 128, generation: 1, syncedTo: 128 })
-    const page = readFileSync(new URL('../../../docs/formats/segment-log.md', import.meta.url), 'utf8')
-    const example = /```hex\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
-    const documented = example.replaceAll(/^\w{4}: /gm, '').replaceAll(/\s/g, '')
-    expect(documented).toBe(hex(header) + hex(writer.view()))
+    const start = beginFrame(writer, ENTRY, false, 1, 1_700_000_000_000)
+    writeBase(writer, base, base.header)
+    endFrame(writer, start, bytes('hello'))
+    sealFrame(writer, start, 128, { seed: seedOf(salt), generation: 1, syncedTo: 128 })
+    expect(documented(0)).toBe(hex(header) + hex(writer.view()))
   })
 })
 
@@ -136,5 +159,17 @@ describe('the key table', () => {
       expect(each.candidates('key-100000')).toEqual([100_000, 100_001])
       expect(each.candidates('absent')).toEqual([])
     }
+    // What is added to the newest group does not hide what it held.
+    loaded.add(keyHash('later'), 100_002)
+    loaded.add(keyHash('next group'), 140_000)
+    expect(loaded.candidates('later')).toEqual([100_002])
+    expect(loaded.candidates('key-100000')).toEqual([100_000, 100_001])
+    const small = keyTable(() => true)
+    small.add(keyHash('first'), 1)
+    const again = keyTable(() => true)
+    again.load(small.dump())
+    again.add(keyHash('second'), 2)
+    again.add(keyHash('third'), 40_000)
+    expect(['first', 'second', 'third'].map((key) => again.candidates(key))).toEqual([[1], [2], [40_000]])
   })
 })

@@ -134,16 +134,35 @@ describe('the lock', () => {
     await third.close()
   })
 
-  it('fences out a process that was taken for dead: its next write fails and harms nothing', async () => {
+  it.each([
+    { where: 'at the end of its file', segmentBytes: 16 * 1024 ** 2, synced: 0 },
+    { where: 'into prepared space', segmentBytes: 2048, synced: 1 },
+  ])('fences out a process taken for dead: its next write $where fails', async ({ segmentBytes, synced }) => {
     const disk = simulatedDisk()
     const living = new Map<number, string>()
-    const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 41, 's', living) })
-    await add(first, 'a')
+    const port = asProcess(disk.port(), 41, 's', living)
+    let syncedWrites = 0
+    const fs: FsPort = {
+      ...port,
+      create: async (path) => {
+        const file = await port.create(path)
+        return {
+          ...file,
+          writeSynced: (data, position) => {
+            syncedWrites++
+            return file.writeSynced?.(data, position) ?? Promise.resolve(0)
+          },
+        }
+      },
+    }
+    const first = await openFsStorage({ directory, fs, segmentBytes })
+    await add(first, 'a', { payload: new Uint8Array(150) })
     // A frozen process whose lock somebody broke.
     living.delete(41)
     const second = await openFsStorage({ directory, fs: asProcess(disk.port(), 42, 's', living) })
     await add(second, 'b')
     await expect(add(first, 'late')).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
+    expect(syncedWrites).toBe(synced)
     await expect(first.stats()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
     await expect(first.close()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
     expect(await add(second, 'c')).toBe(3)

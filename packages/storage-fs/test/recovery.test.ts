@@ -155,6 +155,30 @@ describe('damage in the middle', () => {
     await third.close()
   })
 
+  it('of a record head that later records speak of does not keep the store shut', async () => {
+    const disk = simulatedDisk()
+    const storage = await open(disk)
+    for (const key of ['a', 'b', 'c']) await add(storage, key, { lane: key })
+    const lease = await take(storage)
+    await storage.mark(lease, [{ sequence: 1, group: 'request' }])
+    await storage.settle(lease, [{ sequence: 1, outcome: 'waiting', spent: true, delayMs: 60_000 }])
+    expect(await deliver(storage)).toEqual([2])
+    await storage.close()
+    disk.put('/q/checkpoint.bin', new Uint8Array(0))
+    const whole = content(disk, firstSegment)
+    const damaged = flipped(flipped(whole, indexOf(whole, bytes('h-a'))), indexOf(whole, bytes('h-b')))
+    disk.put(firstSegment, damaged)
+
+    const again = await open(disk, { verify: true })
+    expect(again.recovery).toMatchObject({ quarantined: [1, 2] })
+    expect(await deliver(again)).toEqual([3])
+    await again.close()
+    disk.put('/q/checkpoint.bin', new Uint8Array(0))
+    const third = await open(disk, { verify: true })
+    expect(await third.stats()).toMatchObject({ accepted: 3, delivered: 1, quarantined: 2 })
+    await third.close()
+  })
+
   it('that may have been a mark makes what waited unknown, never simply sent again', async () => {
     const disk = simulatedDisk()
     const storage = await open(disk)

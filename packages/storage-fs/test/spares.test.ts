@@ -107,6 +107,28 @@ describe('prepared segments', () => {
     expect(disk.removed.some((data) => Buffer.from(data).includes(marker))).toBe(false)
   })
 
+  it('and blocks used again never lend an old header to a new segment', async () => {
+    const disk = simulatedDisk()
+    const storage = await open(disk)
+    for (let round = 0; round < 20; round++) await add(storage, `k${round}`, { payload: new Uint8Array(200) })
+    await storage.close()
+    const segments = names(disk, 'segment-').sort()
+    const next = `${directory}/segment-${String(segments.length + 1).padStart(8, '0')}.log`
+    // The name and the size of the next segment arrived, its header did not.
+    disk.put(
+      next,
+      disk
+        .files()
+        .get(segments[1] ?? '')
+        ?.slice(0, 128) ?? new Uint8Array(0),
+    )
+    const again = await open(disk)
+    expect(again.recovery).toMatchObject({ quarantined: [], doubtful: [], cutBytes: 0 })
+    expect(Object.values(await states(again))).toEqual(Array.from({ length: 20 }, () => 'waiting'))
+    expect(await add(again, 'next')).toBe(21)
+    await again.close()
+  })
+
   it('never take the name of a segment that somebody else made', async () => {
     const disk = simulatedDisk()
     const port = disk.port()

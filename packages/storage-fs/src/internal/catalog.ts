@@ -1,4 +1,4 @@
-import { laneIndex, type LaneIndex, type Settlement } from '@fhir-outbox/queue-core'
+import type { LaneIndex, Settlement } from '@fhir-outbox/queue-core'
 import { type KeyTable, keyTable } from './key-table.js'
 import { segmentOf } from './location.js'
 import type { Forgotten } from './records.js'
@@ -6,8 +6,6 @@ import type { Forgotten } from './records.js'
 export interface Settled {
   readonly at: number
   readonly delivered: boolean
-  /** Counts settlements, because several may have the same time. */
-  readonly order: number
   location: number
 }
 
@@ -15,11 +13,11 @@ export interface Settled {
 export interface Extra {
   readonly lane: string
   /** Where the frame with its last note is; absent while that frame is on its way to the file. */
-  noteAt?: number
+  noteAt: number | undefined
   /** The note itself, while it is on its way. */
-  noteBytes?: Uint8Array
+  noteBytes: Uint8Array | undefined
   /** Set once it is delivered or discarded. */
-  settled?: Settled
+  settled: Settled | undefined
 }
 
 /** The end of a lane's chain of receipts. */
@@ -51,20 +49,17 @@ const OVERHEAD = 256
 
 /** Everything the storage knows without reading. */
 export interface Catalog {
-  readonly index: LaneIndex
-  readonly keys: KeyTable
+  index: LaneIndex
+  keys: KeyTable
   readonly extras: Map<number, Extra>
-  /** How many entries of each lane are known. */
-  readonly lanes: Map<string, number>
   readonly chains: Map<string, ChainEnd>
   readonly notes: Map<string, NamedNote>
   readonly segments: Map<number, SegmentFacts>
   forgotten: Forgotten
 
-  /** An entry begins to be known: its lane, its key, its bytes. */
+  /** An entry begins to be known: its key, its bytes. */
   learn(entry: {
     readonly sequence: number
-    readonly lane: string
     /** See `keyHash`; absent when nobody knows the key. */
     readonly keyHash?: number
     readonly payloadBytes: number
@@ -77,17 +72,16 @@ export interface Catalog {
   extra(sequence: number, lane: string): Extra
   /** Remembers the notes and hashes of settlements; call before the index applies them. */
   noted(settlements: readonly Settlement[], lane: string, at: number | undefined): void
+  /** Forgets everything but the segments, and goes on with an index that knows no entry. */
+  reset(index: LaneIndex, forgotten: Forgotten): void
   /** Forgets settled entries beyond the retention; returns their sequences. */
   retire(retention: { readonly maxAgeMs: number; readonly maxCount: number }, now: number): readonly number[]
 }
 
-export function createCatalog(owner: string): Catalog {
-  const index = laneIndex({ owner })
+export function createCatalog(first: LaneIndex): Catalog {
   const extras = new Map<number, Extra>()
-  const lanes = new Map<string, number>()
   const chains = new Map<string, ChainEnd>()
   const segments = new Map<number, SegmentFacts>()
-  let settlements = 0
 
   function put(location: number, weight: number): void {
     const facts = segments.get(segmentOf(location))
@@ -101,46 +95,45 @@ export function createCatalog(owner: string): Catalog {
     if (facts !== undefined) facts.live = Math.max(0, facts.live - weight)
   }
 
+  const freshKeys = (): KeyTable => keyTable((sequence) => catalog.index.entry(sequence, 0) !== undefined)
+
   const catalog: Catalog = {
-    index,
-    keys: keyTable((sequence) => index.entry(sequence, 0) !== undefined),
+    index: first,
+    keys: freshKeys(),
     extras,
-    lanes,
     chains,
     notes: new Map(),
     segments,
     forgotten: { delivered: 0, discarded: 0 },
 
-    learn: ({ sequence, lane, keyHash, payloadBytes, location }) => {
-      lanes.set(lane, (lanes.get(lane) ?? 0) + 1)
+    learn: ({ sequence, keyHash, payloadBytes, location }) => {
       if (keyHash !== undefined) catalog.keys.add(keyHash, sequence)
       put(location, payloadBytes + OVERHEAD)
     },
     moved: (sequence, payloadBytes, location, now) => {
-      const entry = index.entry(sequence, now)
+      const entry = catalog.index.entry(sequence, now)
       if (entry === undefined) return
       const isSettled = entry.state === 'delivered' || entry.state === 'discarded'
       take(entry.location, (isSettled ? 0 : entry.payloadBytes) + OVERHEAD)
       put(location, (isSettled ? 0 : payloadBytes) + OVERHEAD)
       const settled = extras.get(sequence)?.settled
       if (settled !== undefined) settled.location = location
-      index.relocate(sequence, location)
+      catalog.index.relocate(sequence, location)
     },
     settled: (sequence, delivered, at) => {
-      const entry = index.entry(sequence, 0)
+      const entry = catalog.index.entry(sequence, 0)
       if (entry === undefined) return
       take(entry.location, entry.payloadBytes)
       catalog.extra(sequence, entry.lane).settled = {
         at,
         delivered,
-        order: ++settlements,
         location: entry.location,
       }
     },
     extra: (sequence, lane) => {
       const known = extras.get(sequence)
       if (known !== undefined) return known
-      const fresh: Extra = { lane }
+      const fresh: Extra = { lane, noteAt: undefined, noteBytes: undefined, settled: undefined }
       extras.set(sequence, fresh)
       return fresh
     },
@@ -148,21 +141,28 @@ export function createCatalog(owner: string): Catalog {
       for (const settlement of settled) {
         if (settlement.note !== undefined) {
           const extra = catalog.extra(settlement.sequence, lane)
-          delete extra.noteAt
-          delete extra.noteBytes
+          extra.noteAt = undefined
+          extra.noteBytes = undefined
           if (at === undefined) extra.noteBytes = settlement.note.slice()
           else extra.noteAt = at
         }
         if (settlement.outcome !== 'delivered' || settlement.receiptHash === undefined) continue
-        if (!lanes.has(lane)) continue
         chains.set(lane, {
           hash: settlement.receiptHash.slice(),
           segment: at === undefined ? Infinity : segmentOf(at),
         })
       }
     },
+    reset: (index, forgotten) => {
+      index.restoreForgotten(forgotten)
+      catalog.index = index
+      catalog.keys = freshKeys()
+      catalog.forgotten = forgotten
+      for (const map of [extras, chains, catalog.notes]) map.clear()
+      for (const facts of segments.values()) facts.total = facts.live = 0
+    },
     retire: (retention, now) => {
-      const sequences = index.retire(retention, now)
+      const sequences = catalog.index.retire(retention, now)
       let { delivered, discarded } = catalog.forgotten
       for (const sequence of sequences) {
         catalog.keys.forget(sequence)
@@ -172,12 +172,7 @@ export function createCatalog(owner: string): Catalog {
         take(extra.settled.location, OVERHEAD)
         if (extra.settled.delivered) delivered++
         else discarded++
-        const known = (lanes.get(extra.lane) ?? 1) - 1
-        if (known > 0) lanes.set(extra.lane, known)
-        else {
-          lanes.delete(extra.lane)
-          chains.delete(extra.lane)
-        }
+        if (!catalog.index.hasLane(extra.lane)) chains.delete(extra.lane)
       }
       catalog.forgotten = { delivered, discarded }
       return sequences

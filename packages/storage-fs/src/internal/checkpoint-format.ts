@@ -1,45 +1,26 @@
 import { endianness } from 'node:os'
 import { crc32 } from 'node:zlib'
-import type { AttemptNote, DeadReason, EntryState } from '@fhir-outbox/queue-core'
 import { byteReader, type ByteWriter, byteWriter, MalformedRecord } from './bytes.js'
 import type { KeyGroup } from './key-table.js'
-import { type Forgotten, readMark, writeMark } from './records.js'
 
-/** One number for state and reason. The order is part of the format. */
-export const CHECKPOINT_STATES: readonly (readonly [EntryState, DeadReason?])[] = [
-  ['waiting'],
-  ['unknown'],
-  ['dead', 'rejected'],
-  ['dead', 'parked'],
-  ['dead', 'expired'],
-  ['delivered'],
-  ['discarded'],
-  ['quarantined'],
-]
-
-/** What only entries with a history have. */
-export interface EntryDetails {
-  readonly row: number
-  readonly attempts: number
-  /** Wall-clock milliseconds. */
-  readonly dueAt?: number
-  readonly troubledSince?: number
-  readonly mark?: AttemptNote
-  readonly after: readonly number[]
-}
-
-export interface EntryExtra {
+/** What is remembered of an entry with a history, beside the index. */
+export interface CheckpointExtra {
   readonly sequence: number
+  /** Number of its lane. */
+  readonly lane: number
   readonly noteAt?: number
-  readonly settled?: { readonly at: number; readonly delivered: boolean }
+  readonly settled?: { readonly at: number; readonly delivered: boolean; readonly location: number }
 }
 
-/** A whole catalog, in columns. */
+/** A whole catalog. */
 export interface CheckpointContent {
+  /** Wall-clock milliseconds: nothing in it is later. */
+  readonly at: number
   /** Of the owner that wrote the last segment. */
   readonly generation: number
   readonly nextSequence: number
   readonly last: { readonly segment: number; readonly end: number }
+  readonly forgotten: { readonly delivered: number; readonly discarded: number }
   readonly segments: readonly {
     readonly segment: number
     readonly end: number
@@ -47,27 +28,17 @@ export interface CheckpointContent {
     readonly total: number
     readonly live: number
   }[]
-  readonly forgotten: Forgotten
-  /** Lanes and gates. */
-  readonly names: readonly string[]
-  readonly hashes: readonly { readonly lane: number; readonly hash: Uint8Array; readonly segment: number }[]
+  readonly lanes: readonly string[]
+  readonly chains: readonly { readonly lane: number; readonly segment: number; readonly hash: Uint8Array }[]
   readonly notes: readonly { readonly name: string; readonly version: number; readonly location: number }[]
-  readonly details: readonly EntryDetails[]
-  /** Settled ones in the order in which they were settled. */
-  readonly extras: readonly EntryExtra[]
+  readonly extras: readonly CheckpointExtra[]
   readonly keys: readonly KeyGroup[]
-  /** In ascending order of sequence; all columns have this length. */
-  readonly sequences: Float64Array
-  readonly locations: Float64Array
-  readonly appendedAt: Float64Array
-  readonly payloadBytes: Uint32Array
-  readonly lanes: Uint32Array
-  readonly gates: Uint32Array
-  readonly states: Uint8Array
+  /** As `dumpLaneIndex` made it, in pieces. */
+  readonly index: readonly Uint8Array[]
 }
 
 const MAGIC = 'FOBXCKP\n'
-const VERSION = 1
+const VERSION = 2
 const HEADER_BYTES = 32
 
 /** Columns are written as they lie in memory, which must be little endian. */
@@ -80,7 +51,8 @@ function many<T>(writer: ByteWriter, list: readonly T[], write: (item: T) => voi
   for (const item of list) write(item)
 }
 
-function encodeFacts(writer: ByteWriter, content: CheckpointContent): void {
+function encodeFacts(writer: ByteWriter, content: CheckpointContent, indexBytes: number): void {
+  writer.f64(content.at)
   writer.u32(content.generation)
   writer.u64(content.nextSequence)
   writer.u32(content.last.segment)
@@ -94,8 +66,8 @@ function encodeFacts(writer: ByteWriter, content: CheckpointContent): void {
     writer.f64(total)
     writer.f64(live)
   })
-  many(writer, content.names, (name) => writer.text(name))
-  many(writer, content.hashes, ({ lane, hash, segment }) => {
+  many(writer, content.lanes, (name) => writer.text(name))
+  many(writer, content.chains, ({ lane, segment, hash }) => {
     writer.u32(lane)
     writer.u32(segment)
     writer.block(hash)
@@ -105,30 +77,24 @@ function encodeFacts(writer: ByteWriter, content: CheckpointContent): void {
     writer.u64(version)
     writer.f64(location)
   })
-  many(writer, content.details, ({ row, attempts, dueAt, troubledSince, mark, after }) => {
-    writer.u32(row)
-    writer.u32(attempts)
-    writer.f64(dueAt ?? Number.NaN)
-    writer.f64(troubledSince ?? Number.NaN)
-    writer.u8(mark === undefined ? 0 : 1)
-    if (mark !== undefined) writeMark(writer, mark)
-    many(writer, after, (sequence) => writer.u64(sequence))
-  })
-  many(writer, content.extras, ({ sequence, noteAt, settled }) => {
+  many(writer, content.extras, ({ sequence, lane, noteAt, settled }) => {
     writer.u64(sequence)
+    writer.u32(lane)
     writer.f64(noteAt ?? Number.NaN)
     writer.f64(settled?.at ?? Number.NaN)
-    writer.u8(settled?.delivered === true ? 1 : 0)
+    if (settled === undefined) return
+    writer.u8(settled.delivered ? 1 : 0)
+    writer.f64(settled.location)
   })
   many(writer, content.keys, ({ group, forgotten, hashes }) => {
     writer.u32(group)
     writer.u32(forgotten)
     writer.u32(hashes.length)
   })
-  writer.u32(content.sequences.length)
+  writer.u32(indexBytes)
 }
 
-type Column = Float64Array | Uint32Array | Uint16Array | Uint8Array
+type Column = Uint32Array | Uint16Array | Uint8Array
 
 function aligned(length: number): number {
   return Math.ceil(length / 8) * 8
@@ -136,29 +102,32 @@ function aligned(length: number): number {
 
 export function encodeCheckpoint(content: CheckpointContent): Uint8Array {
   const facts = byteWriter()
-  encodeFacts(facts, content)
-  const { sequences, locations, appendedAt, payloadBytes, lanes, gates, states } = content
-  const columns: Column[] = [sequences, locations, appendedAt, payloadBytes, lanes, gates, states]
-  for (const { hashes, positions } of content.keys) columns.push(hashes, positions)
+  const indexBytes = content.index.reduce((sum, piece) => sum + piece.length, 0)
+  encodeFacts(facts, content, indexBytes)
+  const columns: Column[] = content.keys.flatMap(({ hashes, positions }) => [hashes, positions])
   const start = HEADER_BYTES + aligned(facts.length)
-  const length = columns.reduce((sum, column) => sum + aligned(column.byteLength), start)
-  const bytes = new Uint8Array(length)
+  const indexAt = columns.reduce((sum, column) => sum + aligned(column.byteLength), start)
+  const bytes = new Uint8Array(indexAt + indexBytes)
   bytes.set(facts.view(), HEADER_BYTES)
   let at = start
   for (const column of columns) {
     bytes.set(new Uint8Array(column.buffer, column.byteOffset, column.byteLength), at)
     at += aligned(column.byteLength)
   }
+  for (const piece of content.index) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
   const header = new DataView(bytes.buffer)
   for (let index = 0; index < MAGIC.length; index++) bytes[index] = MAGIC.charCodeAt(index)
   header.setUint32(8, VERSION, true)
-  header.setFloat64(16, length, true)
+  header.setFloat64(16, bytes.length, true)
   header.setUint32(24, facts.length, true)
   header.setUint32(12, crc32(bytes.subarray(16)), true)
   return bytes
 }
 
-/** `undefined` when the bytes are no intact checkpoint of this version. The columns are views of `bytes`. */
+/** `undefined` when the bytes are no intact checkpoint of this version. The index is a view of `bytes`. */
 export function decodeCheckpoint(bytes: Uint8Array): CheckpointContent | undefined {
   if (bytes.length < HEADER_BYTES || bytes.byteOffset % 8 !== 0) return undefined
   const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -186,6 +155,7 @@ function decodeContent(bytes: Uint8Array, factsLength: number): CheckpointConten
     const value = reader.f64()
     return Number.isNaN(value) ? undefined : value
   }
+  const at = reader.f64()
   const generation = reader.u32()
   const nextSequence = reader.u64()
   const last = { segment: reader.u32(), end: reader.u32() }
@@ -197,71 +167,52 @@ function decodeContent(bytes: Uint8Array, factsLength: number): CheckpointConten
     total: reader.f64(),
     live: reader.f64(),
   }))
-  const names = list(() => reader.text())
-  const hashes = list(() => ({ lane: reader.u32(), segment: reader.u32(), hash: reader.block() }))
+  const lanes = list(() => reader.text())
+  const chains = list(() => ({ lane: reader.u32(), segment: reader.u32(), hash: reader.block() }))
   const notes = list(() => ({ name: reader.text(), version: reader.u64(), location: reader.f64() }))
-  const details = list((): EntryDetails => {
-    const row = reader.u32()
-    const attempts = reader.u32()
-    const dueAt = optional()
-    const troubledSince = optional()
-    const mark = reader.u8() === 0 ? undefined : readMark(reader)
-    return {
-      row,
-      attempts,
-      ...(dueAt === undefined ? {} : { dueAt }),
-      ...(troubledSince === undefined ? {} : { troubledSince }),
-      ...(mark === undefined ? {} : { mark }),
-      after: list(() => reader.u64()),
-    }
-  })
-  const extras = list((): EntryExtra => {
+  const extras = list((): CheckpointExtra => {
     const sequence = reader.u64()
+    const lane = reader.u32()
     const noteAt = optional()
-    const at = optional()
-    const delivered = reader.u8() === 1
+    const settledAt = optional()
     return {
       sequence,
+      lane,
       ...(noteAt === undefined ? {} : { noteAt }),
-      ...(at === undefined ? {} : { settled: { at, delivered } }),
+      ...(settledAt === undefined
+        ? {}
+        : { settled: { at: settledAt, delivered: reader.u8() === 1, location: reader.f64() } }),
     }
   })
   const groups = list(() => ({ group: reader.u32(), forgotten: reader.u32(), length: reader.u32() }))
-  const count = reader.u32()
+  const indexBytes = reader.u32()
 
-  let at = HEADER_BYTES + aligned(factsLength)
+  let next = HEADER_BYTES + aligned(factsLength)
   const take = (length: number): number => {
-    const start = bytes.byteOffset + at
-    at += aligned(length)
-    if (at > bytes.length) throw new MalformedRecord('checkpoint ends early')
+    const start = bytes.byteOffset + next
+    next += aligned(length)
     return start
   }
-  const doubles = (): Float64Array => new Float64Array(bytes.buffer, take(count * 8), count)
-  const words = (length: number): Uint32Array => new Uint32Array(bytes.buffer, take(length * 4), length)
+  // Copies: they live as long as the store, and must not keep the rest in memory.
+  const keys = groups.map(({ group, forgotten: gone, length }) => ({
+    group,
+    forgotten: gone,
+    hashes: new Uint32Array(bytes.buffer, take(length * 4), length).slice(),
+    positions: new Uint16Array(bytes.buffer, take(length * 2), length).slice(),
+  }))
+  if (next + indexBytes !== bytes.length) throw new MalformedRecord('checkpoint of another length')
   return {
+    at,
     generation,
     nextSequence,
     last,
-    segments,
     forgotten,
-    names,
-    hashes,
+    segments,
+    lanes,
+    chains,
     notes,
-    details,
     extras,
-    sequences: doubles(),
-    locations: doubles(),
-    appendedAt: doubles(),
-    payloadBytes: words(count),
-    lanes: words(count),
-    gates: words(count),
-    states: new Uint8Array(bytes.buffer, take(count), count),
-    // Copies: they live as long as the store, and must not keep the rest in memory.
-    keys: groups.map(({ group, forgotten: gone, length }) => ({
-      group,
-      forgotten: gone,
-      hashes: words(length).slice(),
-      positions: new Uint16Array(bytes.buffer, take(length * 2), length).slice(),
-    })),
+    keys,
+    index: [bytes.subarray(next)],
   }
 }

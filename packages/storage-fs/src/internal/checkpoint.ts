@@ -1,13 +1,10 @@
-import type { EntryState, RestoredEntry } from '@fhir-outbox/queue-core'
+import { dumpLaneIndex, loadLaneIndex } from '@fhir-outbox/queue-core'
 import type { FsPort } from '../fs-port.js'
-import type { Catalog } from './catalog.js'
+import { type Catalog, createCatalog } from './catalog.js'
 import {
-  CHECKPOINT_STATES,
   type CheckpointContent,
   decodeCheckpoint,
   encodeCheckpoint,
-  type EntryDetails,
-  type EntryExtra,
   platformFits,
 } from './checkpoint-format.js'
 import { seedOf } from './frame.js'
@@ -59,151 +56,57 @@ function agrees(content: CheckpointContent, present: readonly PresentSegment[]):
   return segments.at(-1)?.segment === last.segment || segments.length === 0
 }
 
-/** Fills an empty catalog. */
-export function restoreCheckpoint(content: Checkpoint, catalog: Catalog, now: number): void {
-  const { index } = catalog
-  const { names, sequences, locations, appendedAt, payloadBytes, lanes, gates, states } = content
+/** A catalog with everything the checkpoint says; `undefined` when this version cannot read its index. */
+export function restoreCheckpoint(content: Checkpoint, owner: string, now: number): Catalog | undefined {
+  const [dump] = content.index
+  const index = dump && loadLaneIndex(dump, { owner }, now)
+  if (index === undefined) return undefined
+  const catalog = createCatalog(index)
+  const laneOf = (number: number): string => content.lanes[number] ?? ''
   catalog.forgotten = content.forgotten
-  index.restoreForgotten(content.forgotten)
-  let nextDetails = 0
-  for (let row = 0; row < sequences.length; row++) {
-    const details = content.details[nextDetails]?.row === row ? content.details[nextDetails++] : undefined
-    const [state, deadReason] = CHECKPOINT_STATES[states[row] ?? 0] ?? ['waiting']
-    const sequence = sequences[row] ?? 0
-    const lane = names[lanes[row] ?? 0] ?? ''
-    const location = locations[row] ?? 0
-    const bytes = payloadBytes[row] ?? 0
-    index.restore(
-      {
-        sequence,
-        lane,
-        gate: names[gates[row] ?? 0] ?? '',
-        // A clock that stood ahead must not make entries younger than nothing.
-        appendedAt: Math.min(appendedAt[row] ?? 0, now),
-        payloadBytes: bytes,
-        location,
-        state: beforeSettlement(state),
-        ...(deadReason === undefined ? {} : { deadReason }),
-        ...(details === undefined ? {} : restorable(details, now)),
-      },
-      now,
-    )
-    catalog.learn({ sequence, lane, payloadBytes: bytes, location })
-  }
   catalog.keys.load(content.keys)
   for (const { name, version, location } of content.notes) catalog.notes.set(name, { version, location })
-  for (const extra of content.extras) restoreExtra(catalog, extra, now)
-  index.abandonLeases(now)
-  for (const { lane, hash, segment } of content.hashes) {
-    const name = names[lane] ?? ''
-    if (!catalog.lanes.has(name)) continue
-    catalog.chains.set(name, { hash, segment })
-    index.restoreReceiptHash(name, hash)
+  for (const { sequence, lane, noteAt, settled } of content.extras) {
+    catalog.extras.set(sequence, {
+      lane: laneOf(lane),
+      noteAt,
+      noteBytes: undefined,
+      settled: settled && { ...settled },
+    })
   }
+  for (const { lane, ...end } of content.chains) catalog.chains.set(laneOf(lane), end)
   for (const { segment, end, total, live } of content.segments) {
     catalog.segments.set(segment, { size: end, total, live })
   }
+  index.abandonLeases(now)
+  return catalog
 }
 
-/** Settlements are repeated in their order, because the oldest are forgotten first. */
-function beforeSettlement(state: EntryState): EntryState {
-  return state === 'delivered' || state === 'discarded' ? 'waiting' : state
-}
-
-function restorable(
-  { attempts, dueAt, troubledSince, mark, after }: EntryDetails,
-  now: number,
-): Pick<RestoredEntry, 'attempts' | 'dueAt' | 'troubledSince' | 'mark' | 'after'> {
-  return {
-    attempts,
-    after,
-    ...(dueAt === undefined ? {} : { dueAt }),
-    ...(troubledSince === undefined ? {} : { troubledSince: Math.min(troubledSince, now) }),
-    ...(mark === undefined ? {} : { mark }),
-  }
-}
-
-function restoreExtra(catalog: Catalog, { sequence, noteAt, settled }: EntryExtra, now: number): void {
-  const { index } = catalog
-  const entry = index.entry(sequence, 0)
-  if (entry === undefined) return
-  if (noteAt !== undefined) catalog.extra(sequence, entry.lane).noteAt = noteAt
-  if (settled === undefined) return
-  const at = Math.min(settled.at, now)
-  if (settled.delivered) {
-    index.replaySettlement({ sequence, outcome: 'delivered', note: new Uint8Array(0) }, at)
-  } else index.decide(sequence, 'withdraw', at)
-  catalog.settled(sequence, settled.delivered, at)
-}
-
-/** What is known now, in columns. Leases must have been abandoned before. */
+/** What is known now. Leases must have been abandoned before. */
 export function contentOf(
   catalog: Catalog,
   files: SegmentFiles,
   where: Pick<CheckpointContent, 'generation' | 'nextSequence' | 'last'>,
   now: number,
 ): CheckpointContent {
-  const { index } = catalog
-  const known = index.stats(now)
-  const most = known.waiting + known.dead + known.quarantined + catalog.extras.size
-  const sequences = new Float64Array(most)
-  const locations = new Float64Array(most)
-  const appendedAt = new Float64Array(most)
-  const payloadBytes = new Uint32Array(most)
-  const lanes = new Uint32Array(most)
-  const gates = new Uint32Array(most)
-  const states = new Uint8Array(most)
-  const details: EntryDetails[] = []
-  const names: string[] = []
   const numbers = new Map<string, number>()
-  const nameOf = (name: string): number => {
-    const number = numbers.get(name)
-    if (number !== undefined) return number
-    numbers.set(name, names.length)
-    return names.push(name) - 1
+  const numberOf = (lane: string): number => {
+    const known = numbers.get(lane)
+    if (known !== undefined) return known
+    numbers.set(lane, numbers.size)
+    return numbers.size - 1
   }
-  let count = 0
-  for (let after = 0; ;) {
-    const page = index.list({ after, limit: 10_000 }, now)
-    for (const sequence of page) {
-      const entry = index.entry(sequence, now)
-      if (entry === undefined) continue
-      const { state, deadReason, dueInMs, troubledForMs, mark, attempts } = entry
-      sequences[count] = sequence
-      locations[count] = entry.location
-      appendedAt[count] = now - entry.ageMs
-      payloadBytes[count] = entry.payloadBytes
-      lanes[count] = nameOf(entry.lane)
-      gates[count] = nameOf(entry.gate)
-      states[count] = CHECKPOINT_STATES.findIndex(([name, reason]) => name === state && reason === deadReason)
-      const isPlain = attempts === 0 && dueInMs === undefined && troubledForMs === undefined
-      if (!isPlain || mark !== undefined || entry.after.length > 0) {
-        details.push({
-          row: count,
-          attempts,
-          ...(dueInMs === undefined ? {} : { dueAt: now + dueInMs }),
-          ...(troubledForMs === undefined ? {} : { troubledSince: now - troubledForMs }),
-          ...(mark === undefined || state !== 'unknown' ? {} : { mark }),
-          after: entry.after,
-        })
-      }
-      count++
-    }
-    const last = page.at(-1)
-    if (last === undefined) break
-    after = last
-  }
-  const extras = [...catalog.extras].map(([sequence, { noteAt, settled }]) => ({
-    order: settled?.order ?? 0,
-    extra: {
-      sequence,
-      ...(noteAt === undefined ? {} : { noteAt }),
-      ...(settled === undefined ? {} : { settled: { at: settled.at, delivered: settled.delivered } }),
-    },
+  const extras = [...catalog.extras].map(([sequence, { lane, noteAt, settled }]) => ({
+    sequence,
+    lane: numberOf(lane),
+    ...(noteAt === undefined ? {} : { noteAt }),
+    ...(settled === undefined ? {} : { settled }),
   }))
-  extras.sort((a, b) => a.order - b.order)
+  const chains = [...catalog.chains].map(([lane, end]) => ({ lane: numberOf(lane), ...end }))
   return {
     ...where,
+    at: now,
+    forgotten: catalog.forgotten,
     segments: [...catalog.segments].map(([segment, { size, total, live }]) => ({
       segment,
       end: size,
@@ -211,20 +114,12 @@ export function contentOf(
       total,
       live,
     })),
-    forgotten: catalog.forgotten,
-    names,
-    hashes: [...catalog.chains].map(([lane, { hash, segment }]) => ({ lane: nameOf(lane), hash, segment })),
+    lanes: [...numbers.keys()],
+    chains,
     notes: [...catalog.notes].map(([name, note]) => ({ name, ...note })),
-    details,
-    extras: extras.map(({ extra }) => extra),
+    extras,
     keys: catalog.keys.dump(),
-    sequences: sequences.subarray(0, count),
-    locations: locations.subarray(0, count),
-    appendedAt: appendedAt.subarray(0, count),
-    payloadBytes: payloadBytes.subarray(0, count),
-    lanes: lanes.subarray(0, count),
-    gates: gates.subarray(0, count),
-    states: states.subarray(0, count),
+    index: dumpLaneIndex(catalog.index, now),
   }
 }
 

@@ -64,15 +64,12 @@ async function removeSegment(store: Store, segment: number): Promise<void> {
   if (!(await copyEntries(store, segment))) return
   copyLanes(store, segment)
   const totals = catalog.forgotten
-  writer.push([
-    {
-      type: STATE,
-      more: false,
-      sequence: 0,
-      at: store.clock(),
-      meta: (into) => writeState(into, segment + 1, totals),
-    },
-  ])
+  writer.push({
+    type: STATE,
+    sequence: 0,
+    at: store.clock(),
+    meta: (into) => writeState(into, segment + 1, totals),
+  })
   // Only when the copies are durable may the originals go.
   await writer.sync()
   catalog.segments.delete(segment)
@@ -170,26 +167,23 @@ async function copyEntry(
     if (latest?.noteAt !== noteAt || latest?.noteBytes !== noteBytes || entry.state !== before.state) continue
     const { payloadBytes } = entry
     const state = snapshotOf(entry, latest, note, now)
-    writer.push([
-      {
-        type: SNAPSHOT,
-        more: false,
-        sequence,
-        at: now,
-        meta: (into) => writeSnapshot(into, base, state),
-        ...(needsPayload ? { data: payload } : {}),
-        written: (place) => {
-          catalog.moved(sequence, payloadBytes, place, store.clock())
-          const extraNow = catalog.extras.get(sequence)
-          if (extraNow === undefined || note === undefined) return
-          // A settlement that came after the copy brought its own note.
-          if (extraNow.noteAt === noteAt && extraNow.noteBytes === noteBytes) {
-            delete extraNow.noteBytes
-            extraNow.noteAt = place
-          }
-        },
+    writer.push({
+      type: SNAPSHOT,
+      sequence,
+      at: now,
+      meta: (into) => writeSnapshot(into, base, state),
+      ...(needsPayload ? { data: payload } : {}),
+      written: (place) => {
+        catalog.moved(sequence, payloadBytes, place, store.clock())
+        const extraNow = catalog.extras.get(sequence)
+        if (extraNow === undefined || note === undefined) return
+        // A settlement that came after the copy brought its own note.
+        if (extraNow.noteAt === noteAt && extraNow.noteBytes === noteBytes) {
+          extraNow.noteBytes = undefined
+          extraNow.noteAt = place
+        }
       },
-    ])
+    })
     return
   }
 }
@@ -216,20 +210,17 @@ function copyLanes(store: Store, segment: number): void {
   }
   for (let from = 0; from < lanes.length; from += 1000) {
     const portion = lanes.slice(from, from + 1000)
-    writer.push([
-      {
-        type: LANES,
-        more: false,
-        sequence: 0,
-        at: store.clock(),
-        meta: (into) => writeLanes(into, portion),
-        written: (location) => {
-          for (const [lane, hash] of portion) {
-            const chain = catalog.chains.get(lane)
-            if (chain?.hash === hash) chain.segment = segmentOf(location)
-          }
-        },
+    writer.push({
+      type: LANES,
+      sequence: 0,
+      at: store.clock(),
+      meta: (into) => writeLanes(into, portion),
+      written: (location) => {
+        for (const [lane, hash] of portion) {
+          const chain = catalog.chains.get(lane)
+          if (chain?.hash === hash) chain.segment = segmentOf(location)
+        }
       },
-    ])
+    })
   }
 }

@@ -53,9 +53,7 @@ export async function copyAll(input: CopyAllInput): Promise<CopiedAll> {
   const gaps: Gap[] = [...recovered.gaps, ...recovered.lost.map(({ gap }) => gap)]
   let saved = 0
   const totals = catalog.forgotten
-  writer.push([
-    { type: STATE, more: false, sequence: 0, at: now(), meta: (bytes) => writeState(bytes, 1, totals) },
-  ])
+  writer.push({ type: STATE, sequence: 0, at: now(), meta: (bytes) => writeState(bytes, 1, totals) })
   const reader = input.files.reader()
   const noteReader = input.files.reader()
   for (let after = 0; ;) {
@@ -111,16 +109,13 @@ async function copyEntry(
     gap = { segment: segmentOf(location), offset: offsetOf(location), length: 0 }
   }
   if (entry.state === 'quarantined') gap ??= { segment: 0, offset: 0, length: 0 }
-  writer.push([
-    {
-      type: SNAPSHOT,
-      more: false,
-      sequence,
-      at,
-      meta: (bytes) => writeSnapshot(bytes, base, state),
-      ...(needsPayload && gap === undefined ? { data } : {}),
-    },
-  ])
+  writer.push({
+    type: SNAPSHOT,
+    sequence,
+    at,
+    meta: (bytes) => writeSnapshot(bytes, base, state),
+    ...(needsPayload && gap === undefined ? { data } : {}),
+  })
   return gap
 }
 
@@ -129,19 +124,16 @@ async function copyNotes({ recovered, writer, now }: CopyAllInput, reader: Frame
   for (const [name, { version, location }] of recovered.catalog.notes) {
     try {
       const { data } = await reader.frame(location, SPAN)
-      writer.push([
-        {
-          type: NOTE,
-          more: false,
-          sequence: 0,
-          at: now(),
-          meta: (bytes) => {
-            bytes.text(name)
-            bytes.u64(version)
-          },
-          data: data.slice(),
+      writer.push({
+        type: NOTE,
+        sequence: 0,
+        at: now(),
+        meta: (bytes) => {
+          bytes.text(name)
+          bytes.u64(version)
         },
-      ])
+        data: data.slice(),
+      })
     } catch (error) {
       if (!isDamage(error)) throw error
       lost.push(name)
@@ -155,7 +147,7 @@ function copyHashes({ recovered, writer, now }: CopyAllInput): void {
   for (let from = 0; from < lanes.length; from += 1000) {
     const portion = lanes.slice(from, from + 1000)
     const meta = (bytes: Parameters<typeof writeLanes>[0]): void => writeLanes(bytes, portion)
-    writer.push([{ type: LANES, more: false, sequence: 0, at: now(), meta }])
+    writer.push({ type: LANES, sequence: 0, at: now(), meta })
   }
 }
 

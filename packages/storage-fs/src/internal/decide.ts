@@ -45,20 +45,17 @@ async function decidePlainly(
   const now = store.clock()
   catalog.index.decide(sequence, kind, now)
   const extra = catalog.extra(sequence, catalog.index.entry(sequence, now)?.lane ?? '')
-  delete extra.noteAt
+  extra.noteAt = undefined
   extra.noteBytes = note
   if (kind !== 'redrive') catalog.settled(sequence, kind === 'assume-delivered', now)
-  writer.push([
-    {
-      type: DECIDE,
-      more: false,
-      sequence,
-      at: now,
-      meta: (into) => writeDecision(into, kind, note, undefined),
-      written: (location) => noteWritten(store, sequence, note, location),
-    },
-  ])
-  forgetOld(store)
+  writer.push({
+    type: DECIDE,
+    sequence,
+    at: now,
+    meta: (into) => writeDecision(into, kind, note, undefined),
+    written: (location) => noteWritten(store, sequence, note, location),
+  })
+  forgetOld(store, now)
   await writer.sync()
 }
 
@@ -66,7 +63,7 @@ async function decidePlainly(
 export function noteWritten(store: Store, sequence: number, note: Uint8Array, location: number): void {
   const extra = store.catalog.extras.get(sequence)
   if (extra === undefined || extra.noteBytes !== note) return
-  delete extra.noteBytes
+  extra.noteBytes = undefined
   extra.noteAt = location
 }
 
@@ -91,22 +88,19 @@ async function correct(
   const base: Base = { ...old.base, ...(header === undefined ? {} : { header }) }
   const data = payload ?? old.payload
   const now = store.clock()
-  writer.push([
-    {
-      type: DECIDE,
-      more: false,
-      sequence,
-      at: now,
-      meta: (into) => writeDecision(into, 'redrive', note, base),
-      data,
-      written: (location) => {
-        catalog.moved(sequence, data.length, location, now)
-        catalog.index.decide(sequence, 'redrive', store.clock(), { payloadBytes: data.length, location })
-        const extra = catalog.extra(sequence, base.lane)
-        delete extra.noteBytes
-        extra.noteAt = location
-      },
+  writer.push({
+    type: DECIDE,
+    sequence,
+    at: now,
+    meta: (into) => writeDecision(into, 'redrive', note, base),
+    data,
+    written: (location) => {
+      catalog.moved(sequence, data.length, location, now)
+      catalog.index.decide(sequence, 'redrive', store.clock(), { payloadBytes: data.length, location })
+      const extra = catalog.extra(sequence, base.lane)
+      extra.noteBytes = undefined
+      extra.noteAt = location
     },
-  ])
+  })
   await writer.sync()
 }

@@ -171,3 +171,9 @@ export function upTo(digest: Digest, end: number): Digest {
   while (entries > 0 && digest.rows.getUint32((entries - 1) * ROW_BYTES + ROW_OFFSET, true) >= end) entries--
   return { ...digest, entries, frames: digest.frames.filter(({ offset }) => offset < end) }
 }
+
+/** The latest time in it; 0 when it is empty. Times of one owner never run backwards. */
+export function latestIn({ rows, entries, frames }: Digest): number {
+  const appended = entries === 0 ? 0 : rows.getFloat64((entries - 1) * ROW_BYTES + ROW_APPENDED, true)
+  return Math.max(appended, frames.at(-1)?.at ?? 0)
+}

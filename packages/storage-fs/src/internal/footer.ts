@@ -3,11 +3,13 @@ import { type ByteWriter, byteReader, byteWriter, MalformedRecord } from './byte
 import { crc32c } from './crc32c.js'
 import { decodeDigest, type Digest, type DigestBuilder } from './digest.js'
 import {
+  beginFrame,
   decodeFrameHeader,
+  endFrame,
   FRAME_HEADER_BYTES,
   frameLength,
   headSeed,
-  layFrame,
+  type Seal,
   sealFrame,
   SEGMENT_HEADER_BYTES,
 } from './frame.js'
@@ -17,21 +19,14 @@ import { readWhole } from './segment-files.js'
 /** The last frame of a sealed segment: its digest, and at the very end where the frame starts. */
 export function encodeFooter(
   digest: DigestBuilder,
-  place: {
-    readonly seed: number
-    readonly at: number
-    readonly generation: number
-    readonly syncedTo: number
-    readonly now: number
-  },
+  place: Seal & { readonly at: number; readonly now: number },
 ): Uint8Array {
   const content: ByteWriter = byteWriter(digest.length + 4)
   digest.encode(content)
   content.u32(place.at)
   const frame = byteWriter(content.length + FRAME_HEADER_BYTES)
-  const input = { type: FOOTER, more: false, sequence: 0, at: place.now }
-  layFrame(frame, input, () => undefined, content.view())
-  sealFrame(frame, 0, place)
+  endFrame(frame, beginFrame(frame, FOOTER, false, 0, place.now), content.view())
+  sealFrame(frame, 0, place.at, place)
   return frame.view()
 }
 

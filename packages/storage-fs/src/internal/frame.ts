@@ -94,60 +94,48 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | { newer:
   return undefined
 }
 
-/** What a frame says about itself, before its checksum is known. */
-export interface FrameInput {
-  readonly type: number
-  readonly more: boolean
-  /** The entry it is about; 0 when it is about none or several. */
-  readonly sequence: number
-  /** Wall-clock milliseconds. */
-  readonly at: number
-}
-
-/** Lays out one frame; `sealFrame` completes it when segment and owner are known. Returns its start. */
-export function layFrame(
+/** Begins a frame: its meta bytes follow, then `endFrame`. Returns its start. */
+export function beginFrame(
   writer: ByteWriter,
-  input: FrameInput,
-  writeMeta: (writer: ByteWriter) => void,
-  data?: Uint8Array,
+  type: number,
+  more: boolean,
+  sequence: number,
+  at: number,
 ): number {
   const start = writer.length
   writer.u32(FRAME_MAGIC)
   writer.u32(0)
-  writer.u8(input.type)
-  writer.u8(input.more ? FLAG_MORE : 0)
-  writer.u16(0)
-  writer.u32(0)
-  writer.u32(data === undefined ? 0 : data.length)
-  writer.u32(0)
-  writer.u32(0)
-  writer.u32(0)
-  writer.u64(input.sequence)
-  writer.f64(input.at)
-  writeMeta(writer)
-  writer.setU32(start + 12, writer.length - start - FRAME_HEADER_BYTES)
-  if (data !== undefined) writer.raw(data)
+  writer.u32(type | (more ? FLAG_MORE << 8 : 0))
+  for (let zeros = 0; zeros < 5; zeros++) writer.u32(0)
+  writer.u64(sequence)
+  writer.f64(at)
   return start
 }
 
+/** Ends meta and adds the data; `sealFrame` completes it when segment and owner are known. */
+export function endFrame(writer: ByteWriter, start: number, data?: Uint8Array): void {
+  writer.setU32(start + 12, writer.length - start - FRAME_HEADER_BYTES)
+  if (data === undefined) return
+  writer.setU32(start + 16, data.length)
+  writer.raw(data)
+}
+
+/** Where a frame goes, and what vouches for it. */
+export interface Seal {
+  readonly seed: number
+  readonly generation: number
+  readonly syncedTo: number
+}
+
 /** Fills in owner, synced position and both checksums. `at`: where in the segment the frame will be. */
-export function sealFrame(
-  writer: ByteWriter,
-  start: number,
-  seal: {
-    readonly seed: number
-    readonly at: number
-    readonly generation: number
-    readonly syncedTo: number
-  },
-): void {
+export function sealFrame(writer: ByteWriter, start: number, at: number, seal: Seal): void {
   const bytes = writer.view()
   const metaEnd = start + FRAME_HEADER_BYTES + u32At(bytes, start + 12)
   const dataLength = u32At(bytes, start + 16)
   writer.setU32(start + 20, dataLength === 0 ? 0 : crc32c(bytes, seal.seed, metaEnd, metaEnd + dataLength))
   writer.setU32(start + 24, seal.generation)
   writer.setU32(start + 28, seal.syncedTo)
-  writer.setU32(start + 4, crc32c(bytes, headSeed(seal.seed, seal.at), start + 8, metaEnd))
+  writer.setU32(start + 4, crc32c(bytes, headSeed(seal.seed, at), start + 8, metaEnd))
 }
 
 export interface FrameHeader {

@@ -94,11 +94,26 @@ function sorted(head: Head): KeyGroup {
 /** `isKnown` lets forgotten entries go when few of a group are left. */
 export function keyTable(isKnown: (sequence: number) => boolean): KeyTable {
   const groups = new Map<number, KeyGroup>()
-  let head = emptyHead(0)
+  // No group has this number.
+  let head = emptyHead(-1)
 
   function seal(next: number): void {
     if (head.count > head.forgotten) groups.set(head.group, sorted(head))
     head = emptyHead(next)
+  }
+
+  /** The newest group of an earlier life grows again. */
+  function thaw(number: number): void {
+    const group = groups.get(number)
+    if (group === undefined) return
+    groups.delete(number)
+    const { hashes, positions, forgotten } = group
+    while (head.hashes.length < hashes.length) enlarged(head)
+    head.hashes.set(hashes)
+    head.positions.set(positions)
+    head.count = hashes.length
+    head.forgotten = forgotten
+    for (let at = 0; at < head.count; at++) enter(head, at)
   }
 
   function thin(full: KeyGroup): void {
@@ -117,7 +132,10 @@ export function keyTable(isKnown: (sequence: number) => boolean): KeyTable {
   const keys: KeyTable = {
     add: (hash, sequence) => {
       const group = Math.floor(sequence / GROUP)
-      if (group !== head.group) seal(group)
+      if (group !== head.group) {
+        seal(group)
+        thaw(group)
+      }
       if (head.count === head.hashes.length) enlarged(head)
       head.hashes[head.count] = hash
       head.positions[head.count] = sequence % GROUP
@@ -157,14 +175,7 @@ export function keyTable(isKnown: (sequence: number) => boolean): KeyTable {
     },
     dump: () => [...groups.values(), ...(head.count === 0 ? [] : [sorted(head)])],
     load: (loaded) => {
-      const newest = loaded.at(-1)
-      for (const group of loaded.slice(0, -1)) groups.set(group.group, group)
-      if (newest === undefined) return
-      // The newest group may still grow.
-      const { hashes, positions, group } = newest
-      for (let at = 0; at < hashes.length; at++)
-        keys.add(hashes[at] ?? 0, group * GROUP + (positions[at] ?? 0))
-      head.forgotten = newest.forgotten
+      for (const group of loaded) groups.set(group.group, group)
     },
   }
   return keys

@@ -65,15 +65,12 @@ export async function mark(store: Store, held: Lease, notes: readonly AttemptNot
   const sequences = notes.map((note) => note.sequence)
   // The index first, so that a copy of the entry made meanwhile has the mark.
   index.mark(held.id, notes, store.clock())
-  store.writer.push([
-    {
-      type: MARK,
-      more: false,
-      sequence: 0,
-      at: store.clock(),
-      meta: (into) => writeMarks(into, notes),
-    },
-  ])
+  store.writer.push({
+    type: MARK,
+    sequence: 0,
+    at: store.clock(),
+    meta: (into) => writeMarks(into, notes),
+  })
   await store.writer.sync()
   index.checkLease(held.id, sequences, store.clock())
 }
@@ -92,20 +89,17 @@ export async function settle(store: Store, held: Lease, settlements: readonly Se
     if (outcome === 'delivered') catalog.settled(sequence, true, now)
   }
   const chain = catalog.chains.get(held.lane)
-  writer.push([
-    {
-      type: SETTLE,
-      more: false,
-      sequence: 0,
-      at: now,
-      meta: (into) => writeSettlements(into, settlements),
-      written: (location) => {
-        for (const [sequence, bytes] of notes) noteWritten(store, sequence, bytes, location)
-        if (chain?.segment === Infinity) chain.segment = segmentOf(location)
-      },
+  writer.push({
+    type: SETTLE,
+    sequence: 0,
+    at: now,
+    meta: (into) => writeSettlements(into, settlements),
+    written: (location) => {
+      for (const [sequence, bytes] of notes) noteWritten(store, sequence, bytes, location)
+      if (chain?.segment === Infinity) chain.segment = segmentOf(location)
     },
-  ])
-  forgetOld(store)
+  })
+  forgetOld(store, now)
   store.tidy()
   store.notify()
   if (writer.queuedBytes > QUEUED_BYTES) await writer.flush()

@@ -1,27 +1,50 @@
-import { QueueError } from '@fhir-outbox/queue-core'
+import { type EntryDraft, QueueError } from '@fhir-outbox/queue-core'
 import { storageClosed, storageFailed } from '../errors.js'
 import { type ByteWriter, byteWriter } from './bytes.js'
 import type { DigestedEntry } from './digest.js'
-import { decodeFrameHeader, FRAME_HEADER_BYTES, type FrameInput, layFrame, sealFrame } from './frame.js'
+import { beginFrame, decodeFrameHeader, endFrame, FRAME_HEADER_BYTES, sealFrame } from './frame.js'
 import { locationOf } from './location.js'
+import { ENTRY, writeBase } from './records.js'
 import { type SegmentInfo, segmentWriter, type SegmentWriterOptions } from './segment-writer.js'
 
-export interface FrameDraft extends FrameInput {
+export interface FrameDraft {
+  readonly type: number
+  /** The entry it is about; 0 when it is about none or several. */
+  readonly sequence: number
+  /** Wall-clock milliseconds. */
+  readonly at: number
   readonly meta: (writer: ByteWriter) => void
   readonly data?: Uint8Array
-  /** Of a plain append: what the footer says of it. Of others the record itself tells. */
-  readonly plain?: DigestedEntry
   /** Called when the frame is in the file (durable or not), in the order of the log. */
   readonly written?: (location: number) => void
 }
 
+/** An append on its way: the one object that is made for it, from the call until the index has taken it over. */
+export interface NewEntry extends DigestedEntry {
+  readonly sequence: number
+  readonly key: string
+  readonly after: readonly number[]
+  readonly payloadBytes: number
+  /** Set when its frame is in the file. */
+  location: number
+}
+
 export interface LogWriter {
-  /** Queues frames; they reach the file with the next group, soon, but nobody syncs for them. */
-  push(frames: readonly FrameDraft[]): void
+  /** Queues a frame; it reaches the file with the next group, soon, but nobody syncs for it. */
+  push(frame: FrameDraft): void
+  /** Queues the appends of one call, all or none. Their bytes are copied before it returns. */
+  append(entries: readonly NewEntry[], drafts: readonly EntryDraft[]): void
+  /**
+   * Begins a new segment with these frames, all or none, and resolves when they are durable. Nothing else may be
+   * pushed meanwhile.
+   */
+  restart(frames: (segment: number) => readonly FrameDraft[]): Promise<void>
   /** Resolves when everything pushed so far is in the file. */
   flush(): Promise<void>
-  /** Resolves when everything pushed so far is durable. `apply` is called first, in the order of the calls. */
-  sync(apply?: () => void): Promise<void>
+  /** Resolves when everything pushed so far is durable. */
+  sync(): Promise<void>
+  /** The same; `apply` is called first, in the order of the calls, and is what the promise resolves to. */
+  commit<T>(apply: () => T): Promise<T>
   /** Throws when a write or a sync has failed: nothing may be accepted any more. */
   check(): void
   /**
@@ -33,6 +56,10 @@ export interface LogWriter {
   abandon(): Promise<void>
   /** The segment that is being written, once there is one, and how far its bytes can be read. */
   readonly current: SegmentInfo | undefined
+  /** Number of the segment after it. */
+  readonly nextSegment: number
+  /** Appends that are queued or being written, in order. */
+  arriving(): Generator<NewEntry>
   /** Bytes queued or being written. */
   readonly queuedBytes: number
 }
@@ -44,16 +71,16 @@ export interface LogWriterOptions extends SegmentWriterOptions {
 
 interface Waiter {
   readonly durable: boolean
-  readonly apply: (() => void) | undefined
-  readonly resolve: () => void
+  readonly apply: (() => unknown) | undefined
+  readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
 
 interface Group {
   readonly bytes: ByteWriter
-  /** Start and draft of each frame. */
+  /** Start and origin of each frame. */
   readonly starts: number[]
-  readonly frames: FrameDraft[]
+  readonly frames: (FrameDraft | NewEntry)[]
   waiters: Waiter[]
   /** Highest sequence in the group. */
   highest: number
@@ -85,10 +112,9 @@ export function logWriter(options: LogWriterOptions): LogWriter {
     return failure
   }
 
-  function digestFrame(group: Group, start: number, draft: FrameDraft | undefined, offset: number): void {
-    if (draft === undefined) return
-    if (draft.plain !== undefined) {
-      segments.digest.entry(draft.sequence, offset, draft.data?.length ?? 0, draft.plain)
+  function digest(group: Group, start: number, frame: FrameDraft | NewEntry, offset: number): void {
+    if (isEntry(frame) && frame.after.length === 0) {
+      segments.digest.entry(frame.sequence, offset, frame.payloadBytes, frame)
       return
     }
     const bytes = group.bytes.view()
@@ -105,15 +131,15 @@ export function logWriter(options: LogWriterOptions): LogWriter {
       return
     }
     const { seed, segment, size: at, syncedTo } = await segments.roomFor(group.bytes.length, nextSequence)
-    for (const start of group.starts) {
-      sealFrame(group.bytes, start, { seed, at: at + start, generation: owner.generation, syncedTo })
-    }
+    const seal = { seed, generation: owner.generation, syncedTo }
+    for (const start of group.starts) sealFrame(group.bytes, start, at + start, seal)
     await segments.write(group.bytes.view(), durable)
     nextSequence = Math.max(nextSequence, group.highest + 1)
-    for (let index = 0; index < group.starts.length; index++) {
+    for (const [index, frame] of group.frames.entries()) {
       const start = group.starts[index] ?? 0
-      digestFrame(group, start, group.frames[index], at + start)
-      group.frames[index]?.written?.(locationOf(segment, at + start))
+      digest(group, start, frame, at + start)
+      if (isEntry(frame)) frame.location = locationOf(segment, at + start)
+      else frame.written?.(locationOf(segment, at + start))
     }
   }
 
@@ -133,16 +159,14 @@ export function logWriter(options: LogWriterOptions): LogWriter {
       }
       const { waiters } = group
       group.waiters = []
+      for (const waiter of waiters) {
+        if (failure === undefined) waiter.resolve(waiter.apply?.())
+        else waiter.reject(failure)
+      }
       group.bytes.clear()
       group.starts.length = 0
       group.highest = 0
       group.frames.length = 0
-      for (const waiter of waiters) {
-        if (failure === undefined) {
-          waiter.apply?.()
-          waiter.resolve()
-        } else waiter.reject(failure)
-      }
     }
     loop = undefined
     if (failure === undefined) return
@@ -151,43 +175,85 @@ export function logWriter(options: LogWriterOptions): LogWriter {
     for (const waiter of waiters) waiter.reject(failure)
   }
 
-  function wait(durable: boolean, apply?: () => void): Promise<void> {
+  function wait<T>(durable: boolean, apply?: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       if (failure !== undefined) {
         reject(failure)
         return
       }
-      collecting.waiters.push({ durable, apply, resolve, reject })
+      // A waiter is resolved to what its own `apply` returned.
+      collecting.waiters.push({ durable, apply, resolve: resolve as (value: unknown) => void, reject })
       loop ??= run()
     })
   }
 
+  function lay({ bytes, starts, frames }: Group, frame: FrameDraft, more: boolean): void {
+    const { type, sequence, at, meta, data } = frame
+    const start = beginFrame(bytes, type, more, sequence, at)
+    meta(bytes)
+    endFrame(bytes, start, data)
+    starts.push(start)
+    frames.push(frame)
+  }
+
+  /** Half a unit must not stay among the frames of others. */
+  function whole(lay: (group: Group) => void): void {
+    check()
+    const group = collecting
+    const { bytes, starts, frames } = group
+    const { length } = bytes
+    const count = starts.length
+    try {
+      lay(group)
+    } catch (error) {
+      bytes.truncate(length)
+      starts.length = count
+      frames.length = count
+      throw error
+    }
+    loop ??= run()
+  }
+
   return {
-    push: (frames) => {
+    push: (frame) => {
+      whole((group) => lay(group, frame, false))
+    },
+    restart: async (make) => {
+      await wait(true)
       check()
-      const { bytes, starts, frames: queued } = collecting
-      const length = bytes.length
-      const count = starts.length
+      let segment: number
       try {
-        for (const frame of frames) {
-          starts.push(layFrame(bytes, frame, frame.meta, frame.data))
-          queued.push(frame)
-          collecting.highest = Math.max(collecting.highest, frame.sequence)
-        }
+        ;({ segment } = await segments.turn(nextSequence))
       } catch (error) {
-        // Half a unit must not stay among the frames of others.
-        bytes.truncate(length)
-        starts.length = count
-        queued.length = count
-        throw error
+        throw fail(error)
       }
-      loop ??= run()
+      const unit = make(segment)
+      whole((group) => {
+        for (const [index, frame] of unit.entries()) lay(group, frame, index < unit.length - 1)
+      })
+      await wait(true)
+    },
+    append: (entries, drafts) => {
+      whole((group) => {
+        for (const [index, entry] of entries.entries()) {
+          const draft = drafts[index]
+          if (draft === undefined) continue
+          const { sequence, appendedAt } = entry
+          const start = beginFrame(group.bytes, ENTRY, index < entries.length - 1, sequence, appendedAt)
+          writeBase(group.bytes, entry, draft.header)
+          endFrame(group.bytes, start, draft.payload)
+          group.starts.push(start)
+          group.frames.push(entry)
+          group.highest = sequence
+        }
+      })
     },
     flush: () => wait(false),
-    sync: (apply) => wait(true, apply),
+    sync: () => wait(true),
+    commit: (apply) => wait(true, apply),
     check,
     close: async () => {
-      await wait(true)
+      await wait<void>(true)
       closed = true
       const finished = await segments.finish().then(
         () => true,
@@ -205,8 +271,20 @@ export function logWriter(options: LogWriterOptions): LogWriter {
     get current() {
       return segments.current
     },
+    get nextSegment() {
+      return segments.next
+    },
+    *arriving() {
+      for (const { frames } of [writing, collecting]) {
+        for (const frame of frames) if (isEntry(frame)) yield frame
+      }
+    },
     get queuedBytes() {
       return collecting.bytes.length + writing.bytes.length
     },
   }
+}
+
+function isEntry(frame: FrameDraft | NewEntry): frame is NewEntry {
+  return 'keyHash' in frame
 }

@@ -1,4 +1,4 @@
-import { checkNote, type NoteStore, QueueError } from '@fhir-outbox/queue-core'
+import { checkNote, checkNoteName, type NoteStore, QueueError } from '@fhir-outbox/queue-core'
 import { NOTE } from './records.js'
 import { requireOpen, type Store } from './store.js'
 
@@ -11,24 +11,21 @@ export function writeNote(
   replaces: number | undefined,
 ): Promise<void> {
   const { catalog, writer } = store
-  writer.push([
-    {
-      type: NOTE,
-      more: false,
-      sequence: 0,
-      at: store.clock(),
-      meta: (into) => {
-        into.text(name)
-        into.u64(version)
-      },
-      data: bytes,
-      written: (location) => {
-        // A copy made by compaction must not hide a newer note.
-        if (replaces !== undefined && catalog.notes.get(name)?.location !== replaces) return
-        catalog.notes.set(name, { version, location })
-      },
+  writer.push({
+    type: NOTE,
+    sequence: 0,
+    at: store.clock(),
+    meta: (into) => {
+      into.text(name)
+      into.u64(version)
     },
-  ])
+    data: bytes,
+    written: (location) => {
+      // A copy made by compaction must not hide a newer note.
+      if (replaces !== undefined && catalog.notes.get(name)?.location !== replaces) return
+      catalog.notes.set(name, { version, location })
+    },
+  })
   return writer.sync()
 }
 
@@ -51,6 +48,7 @@ export function createNotes(store: Store): Required<NoteStore> {
   return {
     get: async (name) => {
       requireOpen(store)
+      checkNoteName(name)
       for (;;) {
         const note = catalog.notes.get(name)
         if (note === undefined) return undefined
@@ -69,6 +67,7 @@ export function createNotes(store: Store): Required<NoteStore> {
     },
     put: async (name, bytes, expectedVersion) => {
       requireOpen(store)
+      checkNoteName(name)
       checkNote(bytes)
       const copy = bytes.slice()
       const turn = queue.then(() => put(name, copy, expectedVersion))

@@ -14,6 +14,11 @@ export function quarantineName(gap: Gap): string {
   return `quarantine-${String(gap.segment).padStart(8, '0')}-${gap.offset}.bin`
 }
 
+/** Bytes kept aside, here or by the salvage that made this storage. */
+export function isQuarantine(name: string): boolean {
+  return /^(?:quarantine|salvaged)-.*\.bin$/.test(name)
+}
+
 /** Copies damaged bytes into a file of their own, so that their segment can go one day. */
 export async function keepBytes(store: Store, gap: Gap): Promise<void> {
   if (gap.length === 0) return
@@ -36,22 +41,19 @@ export async function keepBytes(store: Store, gap: Gap): Promise<void> {
 export function pushQuarantined(store: Store, lost: LostEntry): void {
   const now = store.clock()
   const base = lost.base ?? { ...EMPTY, appendedAt: now }
-  store.writer.push([
-    {
-      type: SNAPSHOT,
-      more: false,
-      sequence: lost.sequence,
-      at: now,
-      meta: (writer) =>
-        writeSnapshot(writer, base, {
-          state: 'quarantined',
-          attempts: 0,
-          payloadBytes: lost.payloadBytes,
-          markOpen: false,
-        }),
-      written: (location) => store.catalog.moved(lost.sequence, lost.payloadBytes, location, store.clock()),
-    },
-  ])
+  store.writer.push({
+    type: SNAPSHOT,
+    sequence: lost.sequence,
+    at: now,
+    meta: (writer) =>
+      writeSnapshot(writer, base, {
+        state: 'quarantined',
+        attempts: 0,
+        payloadBytes: lost.payloadBytes,
+        markOpen: false,
+      }),
+    written: (location) => store.catalog.moved(lost.sequence, lost.payloadBytes, location, store.clock()),
+  })
 }
 
 /** An entry turned out to be unreadable while the store is in use. */

@@ -24,14 +24,14 @@ export interface Base {
   readonly header: Uint8Array
 }
 
-export function writeBase(writer: ByteWriter, base: Base): void {
+export function writeBase(writer: ByteWriter, base: Omit<Base, 'header'>, header: Uint8Array): void {
   writer.f64(base.appendedAt)
   writer.text(base.lane)
   writer.text(base.gate)
   writer.text(base.key)
   writer.u32(base.after.length)
   for (const sequence of base.after) writer.u64(sequence)
-  writer.block(base.header)
+  writer.block(header)
 }
 
 function readBase(reader: ByteReader): Base {
@@ -110,7 +110,7 @@ export function readMark(reader: ByteReader): AttemptNote {
 }
 
 export function writeSnapshot(writer: ByteWriter, base: Base, state: SnapshotState): void {
-  writeBase(writer, base)
+  writeBase(writer, base, base.header)
   writer.u8(STATES.indexOf(state.state))
   writer.u8(state.deadReason === undefined ? 0 : REASONS.indexOf(state.deadReason) + 1)
   writer.u32(state.attempts)
@@ -176,9 +176,16 @@ function readSettlement(reader: ByteReader): Settlement {
   if (outcome === 'waiting' || outcome === 'unknown') {
     return { sequence, outcome, spent, delayMs, ...(note === undefined ? {} : { note }) }
   }
-  if (note === undefined) throw new MalformedRecord('a final settlement without a note')
-  if (outcome !== 'delivered') return { sequence, outcome, note }
-  return { sequence, outcome, note, ...(receiptHash === undefined ? {} : { receiptHash }) }
+  if (outcome === 'delivered') {
+    return {
+      sequence,
+      outcome,
+      ...(note === undefined ? {} : { note }),
+      ...(receiptHash === undefined ? {} : { receiptHash }),
+    }
+  }
+  if (note === undefined) throw new MalformedRecord('a dead letter without a note')
+  return { sequence, outcome, note }
 }
 
 /** With `corrected`, the frame is from now on where the entry is read from; its data is the payload. */
@@ -191,7 +198,7 @@ export function writeDecision(
   writer.u8(KINDS.indexOf(kind))
   writer.block(note)
   writer.u8(corrected === undefined ? 0 : 1)
-  if (corrected !== undefined) writeBase(writer, corrected)
+  if (corrected !== undefined) writeBase(writer, corrected, corrected.header)
 }
 
 /** How many entries were settled and then forgotten over the life of the store. */
@@ -318,7 +325,7 @@ const NOTHING = new Uint8Array(0)
 export function writeRecordWithoutContent(writer: ByteWriter, record: LogRecord): void {
   switch (record.type) {
     case ENTRY:
-      return writeBase(writer, { ...record.base, header: NOTHING })
+      return writeBase(writer, record.base, NOTHING)
     case SNAPSHOT: {
       const { note, ...state } = record.state
       return writeSnapshot(

@@ -1,8 +1,8 @@
-import { QueueError } from '@fhir-outbox/queue-core'
+import { laneIndex, QueueError, type SteadyClock } from '@fhir-outbox/queue-core'
 import type { FsFile, FsPort } from '../fs-port.js'
 import { type Catalog, createCatalog } from './catalog.js'
 import { type Checkpoint, readCheckpoint, restoreCheckpoint } from './checkpoint.js'
-import { type Digest, digestBuilder, ROW_BYTES, rowSequence, upTo } from './digest.js'
+import { type Digest, digestBuilder, latestIn, ROW_BYTES, rowSequence, upTo } from './digest.js'
 import { readFooter } from './footer.js'
 import { type FrameHeader, frameLength, SEGMENT_HEADER_BYTES, seedOf, segmentName } from './frame.js'
 import { locationOf } from './location.js'
@@ -36,6 +36,8 @@ export interface Recovered {
   readonly cutBytes: number
   /** Segments whose creation was interrupted; their names are needed again. */
   readonly unborn: readonly string[]
+  /** No earlier segment counts. */
+  readonly firstSegment: number
   /** Segments of which nothing is needed any more. */
   readonly drained: readonly number[]
   /** Segment files without a readable header; their whole content is kept aside. */
@@ -68,7 +70,8 @@ interface OpenGap extends Gap {
 
 export interface RecoverOptions {
   readonly owner: string
-  readonly now: number
+  /** Goes on from the latest time in the log, so that no wait grows when the wall clock was set back. */
+  readonly clock: SteadyClock
   readonly readOnly?: boolean
   /** Reads every record, whatever checkpoint and footers say. */
   readonly verify?: boolean
@@ -137,14 +140,21 @@ export async function recover(
   const present = await presentSegments(fs, directory, await fs.readdir(directory))
   if (options.verify !== true) {
     const checkpoint = await readCheckpoint(fs, directory, present)
-    if (checkpoint !== undefined) return fromCheckpoint(checkpoint, files, options)
+    const recovered = checkpoint && fromCheckpoint(checkpoint, files, options)
+    if (recovered !== undefined) return recovered
   }
   return await fromLog(fs, directory, files, present, options)
 }
 
-function fromCheckpoint(checkpoint: Checkpoint, files: SegmentFiles, options: RecoverOptions): Recovered {
-  const catalog = createCatalog(options.owner)
-  restoreCheckpoint(checkpoint, catalog, options.now)
+/** `undefined` when the index in it was written by another version of queue-core. */
+function fromCheckpoint(
+  checkpoint: Checkpoint,
+  files: SegmentFiles,
+  { owner, clock }: RecoverOptions,
+): Recovered | undefined {
+  clock.reach(checkpoint.at)
+  const catalog = restoreCheckpoint(checkpoint, owner, clock.now())
+  if (catalog === undefined) return undefined
   for (const { segment, end, seed } of checkpoint.segments) files.set(segment, { seed, end: () => end })
   return {
     catalog,
@@ -156,6 +166,7 @@ function fromCheckpoint(checkpoint: Checkpoint, files: SegmentFiles, options: Re
     doubtful: [],
     cutBytes: 0,
     unborn: [],
+    firstSegment: checkpoint.segments[0]?.segment ?? 0,
     drained: [],
     unreadable: [],
     source: { checkpoint: true, footers: 0, scanned: 0 },
@@ -169,8 +180,8 @@ async function fromLog(
   present: PresentSegment[],
   options: RecoverOptions,
 ): Promise<Recovered> {
-  const { owner, now, readOnly = false, verify = false } = options
-  const catalog = createCatalog(owner)
+  const { owner, clock, readOnly = false, verify = false } = options
+  const catalog = createCatalog(laneIndex({ owner }))
   const collected: Collected = { digests: [], damaged: new Set(), gaps: [] }
   const unborn: string[] = []
   const drained: number[] = []
@@ -253,6 +264,7 @@ async function fromLog(
         expected = Math.max(expected, sequenceAfter(digest))
       }
       collected.digests.push({ segment, digest })
+      clock.reach(latestIn(digest))
     } finally {
       await closed(file)
     }
@@ -287,7 +299,7 @@ async function fromLog(
     gaps,
     files,
     doubtfulBefore,
-    now,
+    now: clock.now(),
   })
   return {
     catalog,
@@ -299,6 +311,7 @@ async function fromLog(
     doubtful: restored.doubtful,
     cutBytes,
     unborn,
+    firstSegment,
     drained,
     unreadable,
     source: { checkpoint: false, footers, scanned: scans },

@@ -23,10 +23,10 @@ export async function repair(store: Store, recovered: Recovered): Promise<void> 
   }
   if (recovered.doubtful.length > 0) {
     const marks = recovered.doubtful.map(doubtfulMark)
-    writer.push([{ type: MARK, more: false, sequence: 0, at, meta: (into) => writeMarks(into, marks) }])
+    writer.push({ type: MARK, sequence: 0, at, meta: (into) => writeMarks(into, marks) })
   }
   for (const gap of recovered.gaps) {
-    writer.push([{ type: GAP, more: false, sequence: 0, at, meta: (into) => writeGap(into, gap) }])
+    writer.push({ type: GAP, sequence: 0, at, meta: (into) => writeGap(into, gap) })
   }
   if (recovered.gaps.length > 0 || recovered.lost.length > 0) await writer.sync()
   for (const segment of recovered.unreadable) {
@@ -36,7 +36,7 @@ export async function repair(store: Store, recovered: Recovered): Promise<void> 
   if (recovered.unreadable.length > 0 || recovered.unborn.length > 0) await fs.syncDirectory(directory)
 }
 
-const DRAFT = /^(?:owner\.(\d+)|quarantine-.*)\.[0-9a-f]+\.tmp$/
+const DRAFT = /^(?:owner\.(\d+)|quarantine-.*|wipe-.*)\.[0-9a-f]+\.tmp$/
 
 /** Drafts of files that were never published. Those of a lock may still be in use by somebody who comes late. */
 export function isStaleDraft(name: string, generation: number): boolean {

@@ -131,7 +131,7 @@ export async function restoreEntries(input: RestoreInput): Promise<Restored> {
         { sequence, lane: '', gate: '', payloadBytes: 0, appendedAt: now, state: 'quarantined' },
         now,
       )
-      catalog.learn({ sequence, lane: '', payloadBytes: 0, location: 0 })
+      catalog.learn({ sequence, payloadBytes: 0, location: 0 })
       lost.push({ sequence, payloadBytes: 0, gap: { segment, offset, length } })
     }
   }
@@ -152,7 +152,6 @@ export async function restoreEntries(input: RestoreInput): Promise<Restored> {
     for (const frame of digest.frames) replay(catalog, frame, locationOf(segment, frame.offset), now)
   }
   index.abandonLeases(now)
-  for (const [lane, { hash }] of catalog.chains) index.restoreReceiptHash(lane, hash)
   await findDamaged(catalog, files.reader(), collected.damaged, lost, now)
   return { lost, doubtful: becomeDoubtful(catalog, input.doubtfulBefore, now) }
 }
@@ -182,7 +181,7 @@ function restoreRow(
     now,
   )
   const hash = rows.getUint32(at + ROW_HASH, true)
-  catalog.learn({ sequence, lane, keyHash: hash, payloadBytes, location })
+  catalog.learn({ sequence, keyHash: hash, payloadBytes, location })
 }
 
 function restoreFrame(
@@ -204,7 +203,7 @@ function restoreFrame(
     appendedAt: Math.min(base.appendedAt, now),
     location,
   }
-  const known = { sequence, lane, ...(key === '' ? {} : { keyHash: keyHash(key) }), location }
+  const known = { sequence, ...(key === '' ? {} : { keyHash: keyHash(key) }), location }
   if (record.type !== SNAPSHOT) {
     const payloadBytes = frame.dataLength
     catalog.index.restore({ ...common, payloadBytes, state: 'waiting' }, now)
@@ -254,9 +253,10 @@ function replay(catalog: Catalog, frame: DigestedFrame, location: number, now: n
   const { record } = frame
   // Time of the log, which never runs ahead of ours: a delay counts from then, at most from now.
   const then = Math.min(frame.at, now)
+  // A quarantined entry has lost its record: what happened to it later has nothing to stand on.
   const applies = (sequence: number): boolean => {
     const entry = index.entry(sequence, 0)
-    return entry !== undefined && entry.location < location
+    return entry !== undefined && entry.location < location && entry.state !== 'quarantined'
   }
   if (record.type === MARK) {
     for (const mark of record.marks) if (applies(mark.sequence)) index.replayMark(mark, then)
@@ -273,7 +273,9 @@ function replay(catalog: Catalog, frame: DigestedFrame, location: number, now: n
 }
 
 function setHash(catalog: Catalog, lane: string, hash: Uint8Array, location: number): void {
-  if (catalog.lanes.has(lane)) catalog.chains.set(lane, { hash, segment: segmentOf(location) })
+  if (!catalog.index.hasLane(lane)) return
+  catalog.index.restoreReceiptHash(lane, hash)
+  catalog.chains.set(lane, { hash, segment: segmentOf(location) })
 }
 
 /** The entry was copied to a later place since; its lane still ends in this receipt. */
@@ -301,7 +303,7 @@ function replayDecision(
   const lane = index.entry(sequence, 0)?.lane ?? ''
   index.decide(sequence, record.kind, then)
   const extra = catalog.extra(sequence, lane)
-  delete extra.noteBytes
+  extra.noteBytes = undefined
   extra.noteAt = location
   if (record.kind === 'discard' || record.kind === 'withdraw') catalog.settled(sequence, false, then)
   if (record.kind === 'assume-delivered') catalog.settled(sequence, true, then)

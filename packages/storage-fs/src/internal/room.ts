@@ -7,7 +7,7 @@ export interface Room {
   /** Asks once, so that the first append need not. */
   look(): Promise<void>
   /** Whether the drafts surely fit. `false` means: ask `make`. */
-  fits(drafts: readonly EntryDraft[]): boolean
+  fits(drafts: readonly EntryDraft[], now: number): boolean
   /** Looks again. Rejects with `ERR_QUEUE_FULL` when too little would be left. */
   make(drafts: readonly EntryDraft[]): Promise<void>
   spend(bytes: number): void
@@ -47,9 +47,9 @@ export function createRoom(fs: FsPort, directory: string, keepFree: number, cloc
     look: async () => {
       if (keepFree > 0) await ask()
     },
-    fits: (drafts) => {
+    fits: (drafts, now) => {
       if (keepFree <= 0) return true
-      const age = clock() - askedAt
+      const age = now - askedAt
       if (free === undefined || age > 60 * FRESH_MS) return false
       if (age > FRESH_MS) refresh()
       return free - sizeOf(drafts) >= keepFree

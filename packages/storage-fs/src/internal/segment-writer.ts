@@ -40,10 +40,14 @@ export interface SegmentWriterOptions {
 /** Writes the segments of one owner, one after the other. */
 export interface SegmentWriter {
   readonly current: OpenSegment | undefined
+  /** Number of the segment after the current one. */
+  readonly next: number
   /** Collects what the footer of the current segment will say. */
   readonly digest: DigestBuilder
   /** The segment that takes this many bytes more; a new one when the current one is full. */
   roomFor(bytes: number, nextSequence: number): Promise<OpenSegment>
+  /** Ends the current segment and starts the next one. */
+  turn(nextSequence: number): Promise<OpenSegment>
   /** Writes at the end of the current segment; with `durable`, also syncs everything in it. */
   write(bytes: Uint8Array, durable: boolean): Promise<void>
   /** Makes everything durable. */
@@ -164,9 +168,25 @@ export function segmentWriter(options: SegmentWriterOptions): SegmentWriter {
     await syncAll(segment)
   }
 
+  async function turn(nextSequence: number): Promise<OpenSegment> {
+    const old = current
+    if (old !== undefined) {
+      // Recovery relies on it: only the last segment may have a tail that was never synced.
+      if (old.syncedTo < old.size) await syncAll(old)
+      await writeFooter(old)
+      previous = { segment: old.segment, end: old.size }
+    }
+    current = await start(nextSequence)
+    await old?.file.close()
+    return current
+  }
+
   return {
     get current() {
       return current
+    },
+    get next() {
+      return (current ?? previous).segment + 1
     },
     digest,
     roomFor: async (bytes, nextSequence) => {
@@ -177,18 +197,10 @@ export function segmentWriter(options: SegmentWriterOptions): SegmentWriter {
           if (current.size * 4 > segmentBytes) spares.prepare()
           return current
         }
-        // Recovery relies on it: only the last segment may have a tail that was never synced.
-        if (current.syncedTo < current.size) await syncAll(current)
-        await writeFooter(current)
-        const old = current
-        previous = { segment: old.segment, end: old.size }
-        current = await start(nextSequence)
-        await old.file.close()
-        return current
       }
-      current = await start(nextSequence)
-      return current
+      return await turn(nextSequence)
     },
+    turn,
     write: async (bytes, durable) => {
       const segment = current
       if (segment === undefined) return

@@ -27,7 +27,9 @@ async function look(fs: FsPort, directory: string, segment: number): Promise<Pre
     const count = await readWhole(file, bytes, 0)
     const header = decodeSegmentHeader(bytes.subarray(0, count))
     if (header !== undefined && 'newer' in header) throw newerFormat(directory, header.newer)
-    return { segment, size: await file.size(), header }
+    // Blocks of a new file may still show the header that an old segment had there.
+    const own = header?.segment === segment ? header : undefined
+    return { segment, size: await file.size(), header: own }
   } finally {
     await file.close()
   }

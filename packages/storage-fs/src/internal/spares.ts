@@ -24,6 +24,8 @@ export interface SparePool {
   drain(segment: number): Promise<void>
   /** Files that earlier owners left behind. */
   clear(names: readonly string[]): void
+  /** Resolves when nothing is being prepared or overwritten any more. */
+  idle(): Promise<void>
   /** Spares cannot be turned into segments here. */
   giveUp(): void
   close(): Promise<void>
@@ -33,6 +35,26 @@ export interface SparePool {
 const ZEROS = 4 * 1024 * 1024
 const SPARE = /^spare-\d+-\d+\.log$/
 const DRAINED = /^drained-\d+\.log$/
+
+/** A drained segment that was not overwritten yet. */
+export function isDrained(name: string): boolean {
+  return DRAINED.test(name)
+}
+
+/** Zeros over everything up to `size`, synced. `goesOn` is asked before each piece. */
+export async function overwrite(
+  file: FsFile,
+  size: number,
+  goesOn: () => boolean = () => true,
+): Promise<boolean> {
+  const zeros = new Uint8Array(Math.min(ZEROS, size))
+  for (let at = 0; at < size; at += zeros.length) {
+    if (!goesOn()) return false
+    await writeWhole(file, zeros.subarray(0, Math.min(zeros.length, size - at)), at)
+    await file.datasync()
+  }
+  return true
+}
 
 /** Files beside the log that hold nothing anybody needs. */
 export function isLeftover(name: string): boolean {
@@ -61,24 +83,14 @@ export function sparePool(
     return `${directory}/spare-${generation}-${++made}.log`
   }
 
-  async function zeroed(path: string, file: FsFile, size: number): Promise<boolean> {
-    const zeros = new Uint8Array(Math.min(ZEROS, size))
-    for (let at = 0; at < size; at += zeros.length) {
-      // Half a spare is of no use to anybody.
-      if (closed && !path.includes('/drained-')) return false
-      await writeWhole(file, zeros.subarray(0, Math.min(zeros.length, size - at)), at)
-      await file.datasync()
-    }
-    return true
-  }
-
   async function make(): Promise<void> {
     wanted = false
     if (closed || !usable || ready !== undefined) return
     const path = nextPath()
     const file = await fs.create(path)
     try {
-      if (await zeroed(path, file, segmentBytes)) {
+      // Half a spare is of no use to anybody.
+      if (await overwrite(file, segmentBytes, () => !closed)) {
         ready = { path, file, size: segmentBytes }
         return
       }
@@ -95,7 +107,7 @@ export function sparePool(
     let kept = false
     try {
       const size = await file.size()
-      await zeroed(path, file, Math.max(size, reuse ? segmentBytes : 0))
+      await overwrite(file, Math.max(size, reuse ? segmentBytes : 0))
       if (reuse && !closed && usable && ready === undefined) {
         if (size > segmentBytes) await file.truncate(segmentBytes)
         await file.datasync()
@@ -140,6 +152,7 @@ export function sparePool(
         else later(() => wipe(path, false))
       }
     },
+    idle: () => work,
     giveUp: () => {
       usable = false
     },

@@ -23,6 +23,8 @@ export interface Store {
   readonly limits: StoreLimits
   readonly retention: Retention
   readonly segmentBytes: number
+  /** What lease ids begin with: never the same for two owners of a directory. */
+  readonly leaseOwner: string
   /** Milliseconds like a wall clock, but never backwards. */
   readonly clock: () => number
   /** Tells the watchers that something may be ready. */
@@ -36,6 +38,8 @@ export interface Store {
   /** Location behind the last entry that was leased. */
   leasedTo: number
   nextSequence: number
+  /** Pending while a wipe is under way: calls made after it wait. */
+  wiping: Promise<unknown> | undefined
   closed: boolean
 }
 

@@ -1,54 +1,22 @@
 import type { FsFile, FsPort } from '../../src/index.js'
 import { publishWith } from '../../src/internal/publish.js'
+import {
+  afterPowerCut,
+  type DiskState,
+  type PendingChange,
+  resized,
+  type Survivors,
+  written,
+} from './disk-image.js'
 
-/** A write that was not synced yet. */
-interface PendingWrite {
-  readonly position: number
-  readonly bytes: Uint8Array
-  /** No bytes, but a new size. */
-  readonly truncate?: number
-}
+export { images, type DiskState } from './disk-image.js'
 
 interface Inode {
+  readonly number: number
   /** What every process sees. */
   data: Uint8Array
   /** What a power cut leaves. */
   durable: Uint8Array
-  pending: PendingWrite[]
-}
-
-/** Which of the unsynced writes of a file reached the platter before the power went. */
-export type Survivors = (
-  writes: readonly PendingWrite[],
-  /** What a file that is gone, or was overwritten, once held. */
-  stale: Uint8Array,
-) => readonly PendingWrite[]
-
-export const images: Readonly<Record<string, Survivors>> = {
-  none: () => [],
-  all: (writes) => writes,
-  first: (writes) => writes.slice(0, 1),
-  allButFirst: (writes) => writes.slice(1),
-  allButLast: (writes) => writes.slice(0, -1),
-  tornLast: (writes) =>
-    writes.map((write, index) =>
-      index < writes.length - 1
-        ? write
-        : { ...write, bytes: write.bytes.subarray(0, Math.floor(write.bytes.length / 2)) },
-    ),
-  // The later half arrived, the earlier did not.
-  tornFirst: (writes) =>
-    writes.map((write) => {
-      const half = Math.floor(write.bytes.length / 2)
-      return { ...write, position: write.position + half, bytes: write.bytes.subarray(half) }
-    }),
-  // The size arrived, the data did not: the blocks show what they held in an earlier life.
-  staleRecycled: (writes, stale) =>
-    writes.map((write) => {
-      const old = new Uint8Array(write.bytes.length)
-      old.set(stale.subarray(write.position, write.position + old.length))
-      return { ...write, bytes: old }
-    }),
 }
 
 export interface Fault {
@@ -68,6 +36,10 @@ export interface SimulatedDisk {
   crash(level: 'process' | 'power', survivors?: Survivors): void
   /** Makes one call fail. Counting starts now. */
   fail(fault: Fault | undefined): void
+  /** Called before every call is done, with its name. */
+  watch(listener: ((operation: string) => void) | undefined): void
+  /** What a power cut at this instant would start from. */
+  state(): DiskState
   /** Whether the fault has struck. */
   readonly struck: boolean
   /** Calls since the last `fail`. */
@@ -85,24 +57,21 @@ function systemError(code: string, operation: string): Error {
   return Object.assign(new Error(`${code}: simulated, ${operation}`), { code })
 }
 
-function written(data: Uint8Array, write: PendingWrite): Uint8Array {
-  if (write.truncate !== undefined) return data.slice(0, write.truncate)
-  const end = write.position + write.bytes.length
-  const grown = end > data.length ? new Uint8Array(end) : data.slice()
-  if (end > data.length) grown.set(data)
-  grown.set(write.bytes, write.position)
-  return grown
-}
-
-/** A disk in memory on which data, sizes and names become durable separately, and only when asked to. */
-export function simulatedDisk(): SimulatedDisk {
+/**
+ * A disk in memory on which data, sizes and names become durable separately, and only when asked to. It may begin
+ * with the files that a power cut left on another one.
+ */
+export function simulatedDisk(files: ReadonlyMap<string, Uint8Array> = new Map()): SimulatedDisk {
   let names = new Map<string, Inode>()
   let durableNames = new Map<string, Inode>()
+  let pending: PendingChange[] = []
   const alive = new Set<number>()
+  const inodes = new Map<number, Inode>()
   let nextPid = 100
-  let boot = 1
+  let boot = files.size === 0 ? 1 : 2
   let era = 0
   let fault: Fault | undefined
+  let listener: ((operation: string) => void) | undefined
   let struck = false
   let matching = 0
   let calls: string[] = []
@@ -114,6 +83,7 @@ export function simulatedDisk(): SimulatedDisk {
   function call(operation: string, born: number): 'short' | undefined {
     // A dead process does nothing any more.
     if (born !== era) throw systemError('EIO', `${operation} after the crash`)
+    listener?.(operation)
     calls.push(operation)
     if (fault === undefined) return undefined
     if (fault.operation !== undefined && fault.operation !== operation) return undefined
@@ -134,7 +104,30 @@ export function simulatedDisk(): SimulatedDisk {
     return inode
   }
 
+  function newInode(data: Uint8Array): Inode {
+    const inode = { number: inodes.size + 1, data, durable: data }
+    inodes.set(inode.number, inode)
+    return inode
+  }
+
+  /** Names that processes see at once, and a power cut perhaps never. */
+  function rename(...changes: readonly (readonly [path: string, inode: Inode | undefined])[]): void {
+    for (const [path, inode] of changes) {
+      if (inode === undefined) names.delete(path)
+      else names.set(path, inode)
+    }
+    pending.push({ kind: 'names', changes: changes.map(([path, inode]) => [path, inode?.number]) })
+  }
+
   function open(inode: Inode, born: number): FsFile {
+    const { number } = inode
+    const isHere = (change: PendingChange): boolean => change.kind !== 'names' && change.inode === number
+
+    function synced(): void {
+      inode.durable = inode.data
+      pending = pending.filter((change) => !isHere(change))
+    }
+
     return {
       read: async (into, position) => {
         call('read', born)
@@ -144,36 +137,40 @@ export function simulatedDisk(): SimulatedDisk {
       },
       write: async (bytes, position) => {
         const cut = call('write', born)
-        const part = cut === 'short' ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
-        const write = { position, bytes: part.slice() }
+        const part = (cut === 'short' ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes).slice()
         if (position === 0 && inode.data.length > 128) stale = inode.data
-        inode.data = written(inode.data, write)
-        inode.pending.push(write)
+        const { length } = inode.data
+        inode.data = written(inode.data, position, part)
+        // The size first, so that a torn tail shows zeros where the data did not arrive.
+        if (inode.data.length > length)
+          pending.push({ kind: 'size', inode: number, length: inode.data.length })
+        pending.push({ kind: 'data', inode: number, position, bytes: part })
         return part.length
       },
       writeSynced: async (bytes, position) => {
         const cut = call('write', born)
         const part = cut === 'short' ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
         const end = position + part.length
-        const overlaps = inode.pending.some((write) => {
-          return write.position < end && write.position + write.bytes.length > position
-        })
         // Which of the two would win after a power cut is more than this model knows.
-        if (overlaps) throw new Error('a synced write over one that was not synced')
-        const write = { position, bytes: part.slice() }
-        inode.data = written(inode.data, write)
-        inode.durable = written(inode.durable, write)
+        for (const change of pending) {
+          if (!isHere(change)) continue
+          const clear =
+            change.kind === 'data' &&
+            (change.position >= end || change.position + change.bytes.length <= position)
+          if (!clear && change.kind !== 'size') throw new Error('a synced write over one that was not synced')
+        }
+        inode.data = written(inode.data, position, part)
+        inode.durable = written(inode.durable, position, part)
         return part.length
       },
       datasync: async () => {
         call('datasync', born)
-        inode.durable = inode.data
-        inode.pending = []
+        synced()
       },
       truncate: async (length) => {
         call('truncate', born)
-        inode.data = inode.data.slice(0, length)
-        inode.pending.push({ position: length, bytes: new Uint8Array(0), truncate: length })
+        inode.data = resized(inode.data, length)
+        pending.push({ kind: 'size', inode: number, length })
       },
       size: async () => {
         call('size', born)
@@ -183,12 +180,22 @@ export function simulatedDisk(): SimulatedDisk {
     }
   }
 
-  function make(path: string, data: Uint8Array): Inode {
-    if (names.has(path)) throw systemError('EEXIST', path)
-    const inode: Inode = { data, durable: data, pending: [] }
+  function put(path: string, data: Uint8Array): void {
+    const inode = names.get(path) ?? newInode(data)
+    inode.data = data
+    inode.durable = data
+    pending = pending.filter((change) => change.kind === 'names' || change.inode !== inode.number)
     names.set(path, inode)
-    return inode
+    durableNames.set(path, inode)
   }
+
+  function state(): DiskState {
+    const contents = new Map([...inodes].map(([number, { durable }]) => [number, durable]))
+    const named = new Map([...durableNames].map(([path, { number }]) => [path, number]))
+    return { names: named, contents, pending: [...pending], stale }
+  }
+
+  for (const [path, data] of files) put(path, data)
 
   return {
     get free() {
@@ -205,13 +212,10 @@ export function simulatedDisk(): SimulatedDisk {
     },
     removed,
     files: () => new Map([...names].map(([path, inode]) => [path, inode.data])),
-    put: (path, data) => {
-      const inode = names.get(path) ?? { data, durable: data, pending: [] }
-      inode.data = data
-      inode.durable = data
-      inode.pending = []
-      names.set(path, inode)
-      durableNames.set(path, inode)
+    put,
+    state,
+    watch: (next) => {
+      listener = next
     },
     fail: (next) => {
       fault = next
@@ -224,12 +228,11 @@ export function simulatedDisk(): SimulatedDisk {
       alive.clear()
       if (level === 'process') return
       boot++
-      names = new Map(durableNames)
-      for (const inode of names.values()) {
-        inode.data = survivors(inode.pending, stale).reduce(written, inode.durable)
-        inode.durable = inode.data
-        inode.pending = []
-      }
+      const left = afterPowerCut(state(), survivors)
+      names = new Map()
+      durableNames = new Map()
+      pending = []
+      for (const [path, data] of left) put(path, data)
     },
     port: () => {
       const born = era
@@ -238,19 +241,22 @@ export function simulatedDisk(): SimulatedDisk {
       let drafts = 0
       const create: FsPort['create'] = async (path) => {
         call('create', born)
-        return open(make(path, new Uint8Array(0)), born)
+        if (names.has(path)) throw systemError('EEXIST', path)
+        const inode = newInode(new Uint8Array(0))
+        rename([path, inode])
+        return open(inode, born)
       }
       const link: FsPort['link'] & {} = async (from, to) => {
         call('link', born)
         const inode = lookup(from)
         if (names.has(to)) throw systemError('EEXIST', to)
-        names.set(to, inode)
+        rename([to, inode])
       }
       const unlink: FsPort['unlink'] = async (path) => {
         call('unlink', born)
         const inode = lookup(path)
         if (inode.data.length > 128) stale = inode.data
-        names.delete(path)
+        rename([path, undefined])
         if (![...names.values()].includes(inode)) removed.push(inode.durable)
       }
       return {
@@ -271,9 +277,7 @@ export function simulatedDisk(): SimulatedDisk {
         },
         rename: async (from, to) => {
           call('rename', born)
-          const inode = lookup(from)
-          names.delete(from)
-          names.set(to, inode)
+          rename([from, undefined], [to, lookup(from)])
         },
         readdir: async (path) => {
           call('readdir', born)
@@ -286,9 +290,12 @@ export function simulatedDisk(): SimulatedDisk {
         },
         syncDirectory: async (path) => {
           call('syncDirectory', born)
-          const others = [...durableNames].filter(([name]) => !name.startsWith(`${path}/`))
-          const here = [...names].filter(([name]) => name.startsWith(`${path}/`))
-          durableNames = new Map([...others, ...here])
+          const inside = (name: string): boolean => name.startsWith(`${path}/`)
+          const others = [...durableNames].filter(([name]) => !inside(name))
+          durableNames = new Map([...others, ...[...names].filter(([name]) => inside(name))])
+          pending = pending.filter(
+            (change) => change.kind !== 'names' || !change.changes.some(([name]) => inside(name)),
+          )
         },
         stat: async (path) => {
           call('stat', born)
