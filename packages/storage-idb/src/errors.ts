@@ -1,0 +1,115 @@
+import { QueueError, type QueueErrorCode } from '@fhir-outbox/queue-core'
+
+function refusal(code: QueueErrorCode, message: string, hint: string, cause?: unknown): QueueError {
+  return new QueueError(code, message, { hint, cause })
+}
+
+const untouched = 'Nothing was changed.'
+
+export function storageClosed(): QueueError {
+  return refusal('ERR_STORAGE_CLOSED', 'the storage is closed', 'Open it again.')
+}
+
+export function unsupported(cause?: unknown): QueueError {
+  return refusal(
+    'ERR_UNSUPPORTED',
+    'there is no IndexedDB here, or this page may not use it',
+    'Allow site data for this page, leave the sandbox, or use a memory storage.',
+    cause,
+  )
+}
+
+export function blockedByOldTab(name: string): QueueError {
+  return refusal(
+    'ERR_STORAGE_LOCKED',
+    `another tab keeps the database ${name} from being upgraded`,
+    'Close or reload the other tabs of this application, and open the storage again.',
+  )
+}
+
+export function newerFormat(name: string, cause?: unknown): QueueError {
+  return refusal(
+    'ERR_STORAGE_FORMAT',
+    `the database ${name} was written in a newer format`,
+    `${untouched} Reload the page to get the newer version of the application.`,
+    cause,
+  )
+}
+
+export function foreignDatabase(name: string): QueueError {
+  return refusal(
+    'ERR_STORAGE_FORMAT',
+    `the database ${name} is not an outbox`,
+    `${untouched} Choose a name that nothing else uses.`,
+  )
+}
+
+export function movedOn(): QueueError {
+  return refusal(
+    'ERR_STORAGE_CLOSED',
+    'a newer version of the application needs the database',
+    'Reload the page. Everything accepted is in the database.',
+  )
+}
+
+export function takenAway(): QueueError {
+  return refusal(
+    'ERR_STORAGE_FAILED',
+    'the browser closed the database',
+    'Site data was cleared or evicted, or the disk failed: open it again and see what is left.',
+  )
+}
+
+export function leaseLost(): QueueError {
+  return refusal(
+    'ERR_LEASE_LOST',
+    'this handle does not hold the lease any more',
+    'Drop the result: whoever holds the lane now will find out about these entries.',
+  )
+}
+
+export function noSuchEntry(sequence: number): QueueError {
+  return refusal(
+    'ERR_NO_SUCH_ENTRY',
+    `there is no entry ${sequence}`,
+    'It never existed, or it was settled longer ago than settled entries are kept.',
+  )
+}
+
+export function wrongState(sequence: number, state: string, wanted: string): QueueError {
+  return refusal(
+    'ERR_WRONG_STATE',
+    `entry ${sequence} is ${state}, ${wanted}`,
+    'Read the entry again and decide on what it is now.',
+  )
+}
+
+export function noteConflict(version: number, expected: number): QueueError {
+  return refusal(
+    'ERR_NOTE_CONFLICT',
+    `the note has version ${version}, not ${expected}`,
+    'Read the note again, apply the change to what it says now, and put it with that version.',
+  )
+}
+
+export function queueFull(message: string, cause?: unknown): QueueError {
+  return refusal(
+    'ERR_QUEUE_FULL',
+    message,
+    'Nothing was stored. Deliver or discard entries, free space, or raise the limits.',
+    cause,
+  )
+}
+
+/** What a caller gets for whatever IndexedDB threw. */
+export function translated(error: unknown): unknown {
+  if (error instanceof QueueError) return error
+  const name = error instanceof Error ? error.name : ''
+  if (name === 'QuotaExceededError') return queueFull('the browser grants this site no more storage', error)
+  return refusal(
+    'ERR_STORAGE_FAILED',
+    name === '' ? 'the database refused' : `the database refused (${name})`,
+    `${untouched} See the cause; reload the page or free disk space, then open the storage again.`,
+    error,
+  )
+}

@@ -1,0 +1,2 @@
+export { openIdbStorage, type IdbStorage, type IdbStorageEvent, type IdbStorageOptions } from './storage.js'
+export type { Locks } from './internal/right.js'

@@ -1,0 +1,136 @@
+import { checkDrafts, type Appended, type EntryDraft, type QueueLimits } from '@fhir-outbox/queue-core'
+import { queueFull } from '../errors.js'
+import { changeLane, type Commit, type Operation } from './commits.js'
+import { stoppersOf } from './holds.js'
+import { setHeads } from './records.js'
+import { answer } from './requests.js'
+import type { Head } from './schema.js'
+
+/** A page ends here: Chromium puts values of 64 KiB and more into files of their own. */
+const pageEntries = 32
+const pageBytes = 48 * 1024
+
+/** What the appends of one commit share. */
+interface Growing {
+  /** Keys that no index shows yet. */
+  readonly keys: Map<string, number>
+  first: number
+  bytes: number
+  heads: Head[]
+  payloads: Uint8Array[]
+}
+
+const growing = new WeakMap<Commit, Growing>()
+
+function growingIn(commit: Commit): Growing {
+  const known = growing.get(commit)
+  if (known !== undefined) return known
+  const fresh: Growing = { keys: new Map(), first: 0, bytes: Infinity, heads: [], payloads: [] }
+  growing.set(commit, fresh)
+  return fresh
+}
+
+function addRow({ records, meta }: Commit, page: Growing, head: Head, payload: Uint8Array): number {
+  const sequence = ++meta.lastSequence
+  const bytes = head.header.length + payload.length
+  if (page.heads.length >= pageEntries || page.bytes + bytes > pageBytes) {
+    Object.assign(page, { first: sequence, bytes: 0, heads: [], payloads: [] })
+  }
+  page.bytes += bytes
+  page.heads.push(head)
+  page.payloads.push(payload)
+  if (page.first === sequence) {
+    // Both grow until they are written, at the end of the commit.
+    records.payloads.set(sequence, page.payloads)
+  }
+  if (!page.keys.has(head.key)) page.keys.set(head.key, sequence)
+  return sequence
+}
+
+/** `drafts` are copies by now. */
+export function appending(
+  drafts: readonly EntryDraft[],
+  limits: Required<QueueLimits>,
+): Operation<readonly Appended[]> {
+  const bytes = drafts.reduce((sum, { header, payload }) => sum + header.length + payload.length, 0)
+  let duplicates: readonly (number | undefined)[] = []
+  let held: readonly boolean[] = []
+
+  async function sequenceOf({ transaction, records }: Commit, key: string): Promise<number | undefined> {
+    const first = await answer(transaction.objectStore('heads').index('keys').getKey(key))
+    if (typeof first !== 'number') return undefined
+    const page = await records.heads.get(first)
+    return first + (page?.rows.findIndex((row) => row?.key === key) ?? 0)
+  }
+
+  async function prepare(commit: Commit): Promise<void> {
+    if (drafts.some(({ once }) => once === true)) {
+      duplicates = await Promise.all(
+        drafts.map(({ once, key }) => (once === true ? sequenceOf(commit, key) : undefined)),
+      )
+    }
+    if (drafts.some(({ after = [] }) => after.length > 0)) {
+      held = await Promise.all(
+        drafts.map(async ({ after = [] }) => (await stoppersOf(commit, after)).length > 0),
+      )
+    }
+  }
+
+  function checkRoom({ meta }: Commit, fresh: readonly EntryDraft[]): void {
+    const entries = meta.counts.waiting + meta.counts.dead + fresh.length
+    const total = fresh.reduce((sum, { payload }) => sum + payload.length, meta.counts.bytes)
+    if (entries <= limits.entries && total <= limits.bytes) return
+    throw queueFull(
+      `the queue would hold ${entries} of ${limits.entries} entries and ${total} of ${limits.bytes} bytes`,
+    )
+  }
+
+  async function run(commit: Commit): Promise<Appended[]> {
+    const { meta, now, records } = commit
+    checkDrafts(drafts, meta.lastSequence)
+    const page = growingIn(commit)
+    const own = new Set<string>()
+    const isNew = drafts.map(({ key, once }, at) => {
+      const seen = duplicates[at] !== undefined || page.keys.has(key) || own.has(key)
+      own.add(key)
+      return once !== true || !seen
+    })
+    checkRoom(
+      commit,
+      drafts.filter((_, at) => isNew[at]),
+    )
+    const added = new Map<string, number>()
+    const touched = new Map<number, readonly Head[]>()
+    const appended = drafts.map(({ lane, gate, key, after = [], header, payload }, at): Appended => {
+      if (isNew[at] !== true) {
+        return { sequence: duplicates[at] ?? page.keys.get(key) ?? 0, duplicate: true }
+      }
+      const sequence = addRow(
+        commit,
+        page,
+        {
+          lane,
+          gate,
+          key,
+          header,
+          payloadBytes: payload.length,
+          appendedAt: now,
+          ...(after.length === 0 ? {} : { after }),
+        },
+        payload,
+      )
+      touched.set(page.first, page.heads)
+      added.set(lane, (added.get(lane) ?? 0) + 1)
+      meta.counts.accepted++
+      meta.counts.waiting++
+      meta.counts.bytes += payload.length
+      if (held[at] === true) meta.counts.held++
+      return { sequence, duplicate: false }
+    })
+    for (const [first, rows] of touched) setHeads(records, first, rows)
+    for (const [lane, count] of added) await changeLane(commit, lane, count)
+    return appended
+  }
+
+  return { strict: true, bytes, prepare, run }
+}

@@ -1,0 +1,108 @@
+import { blockedByOldTab, foreignDatabase, newerFormat, translated, unsupported } from '../errors.js'
+import { allStores, emptyMeta } from './schema.js'
+
+/** One step to the next format. It runs in the upgrade's own transaction: all of it happens, or nothing. */
+export type Migration = (database: IDBDatabase, transaction: IDBTransaction) => void | Promise<void>
+
+/** The format of a database is the number of steps it has taken. A step that was released never changes. */
+const migrations: readonly Migration[] = [
+  (database) => {
+    const heads = database.createObjectStore('heads', { keyPath: 'first' })
+    heads.createIndex('keys', 'keys', { multiEntry: true })
+    heads.createIndex('after', 'after', { multiEntry: true })
+    const states = database.createObjectStore('states', { keyPath: 'first' })
+    states.createIndex('listed', 'listed', { multiEntry: true })
+    database.createObjectStore('leases', { keyPath: 'id' })
+    for (const name of ['payloads', 'lanes', 'news', 'notes']) database.createObjectStore(name)
+    const meta = database.createObjectStore('meta', { keyPath: 'version' })
+    meta.createIndex('only', 'only', { unique: true })
+    meta.add(emptyMeta)
+  },
+]
+
+export interface DatabaseOptions {
+  readonly name: string
+  readonly onBlocked: (() => void) | undefined
+  readonly signal: AbortSignal | undefined
+  /** A newer version wants to upgrade, or somebody wants to delete the database. */
+  readonly onWanted: () => void
+  /** The browser took it away. */
+  readonly onGone: () => void
+  readonly steps?: readonly Migration[]
+}
+
+/** Touching `indexedDB` throws where site data is forbidden. */
+function available(): boolean {
+  try {
+    return globalThis.indexedDB !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** Rejects with `ERR_UNSUPPORTED`, `ERR_STORAGE_LOCKED`, `ERR_STORAGE_FORMAT`, `ERR_STORAGE_FAILED`, AbortError. */
+export async function openDatabase(options: DatabaseOptions): Promise<IDBDatabase> {
+  const { name, onBlocked, signal, steps = migrations } = options
+  if (!available()) throw unsupported()
+  let failure: unknown
+  let giveUp: (error: unknown) => void = () => undefined
+  const givenUp = new Promise<never>((_resolve, reject) => {
+    giveUp = reject
+  })
+  const abort = (): void => giveUp(new DOMException('The operation was aborted.', 'AbortError'))
+  if (signal?.aborted === true) abort()
+  signal?.addEventListener('abort', abort)
+
+  async function take(from: number, database: IDBDatabase, transaction: IDBTransaction): Promise<void> {
+    try {
+      for (const step of steps.slice(from)) await step(database, transaction)
+    } catch (error) {
+      failure = error
+      transaction.abort()
+    }
+  }
+
+  function begin(): Promise<IDBDatabase> {
+    return new Promise((resolve, reject) => {
+      // It may also throw at once.
+      const request = indexedDB.open(name, steps.length)
+      request.addEventListener('upgradeneeded', ({ oldVersion }) => {
+        const { result, transaction } = request
+        if (transaction !== null) void take(oldVersion, result, transaction)
+      })
+      request.addEventListener('blocked', () => {
+        if (onBlocked === undefined) giveUp(blockedByOldTab(name))
+        else onBlocked()
+      })
+      request.addEventListener('error', () => reject(request.error))
+      request.addEventListener('success', () => {
+        request.result.addEventListener('versionchange', options.onWanted)
+        request.result.addEventListener('close', options.onGone)
+        resolve(request.result)
+      })
+    })
+  }
+
+  const opening = begin()
+  try {
+    const database = await Promise.race([opening, givenUp])
+    if (allStores.some((store) => !database.objectStoreNames.contains(store))) {
+      database.close()
+      throw foreignDatabase(name)
+    }
+    return database
+  } catch (error) {
+    // Whoever gave up does not want it any more when it comes after all.
+    void opening.then(
+      (late) => late.close(),
+      () => undefined,
+    )
+    const cause = failure ?? error
+    const called = cause instanceof Error ? cause.name : ''
+    if (called === 'VersionError') throw newerFormat(name, cause)
+    if (called === 'SecurityError') throw unsupported(cause)
+    throw called === 'AbortError' && signal?.aborted === true ? cause : translated(cause)
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}

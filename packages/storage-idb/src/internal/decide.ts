@@ -1,0 +1,68 @@
+import type { Decision } from '@fhir-outbox/queue-core'
+import { noSuchEntry, wrongState } from '../errors.js'
+import { changeLane, type Commit } from './commits.js'
+import { countHeld, stoppersOf } from './holds.js'
+import { getAll } from './requests.js'
+import { find, setHeads, setPayloads, setStates } from './records.js'
+
+const outcomes = {
+  redrive: 'waiting',
+  discard: 'discarded',
+  withdraw: 'discarded',
+  'assume-delivered': 'delivered',
+} as const
+
+/**
+ * Decides on what the database says, wherever the drainer is. Returns the payload bytes of the entry, which
+ * whoever drains has to know.
+ */
+export async function decideOne(commit: Commit, sequence: number, decision: Decision): Promise<number> {
+  const { transaction, records, meta, now } = commit
+  const { counts } = meta
+  const [found, leases] = await Promise.all([
+    find(transaction, records, sequence),
+    getAll(transaction, 'leases'),
+  ])
+  if (found === undefined) throw noSuchEntry(sequence)
+  const { first, at, head } = found
+  const was = found.state?.state ?? 'waiting'
+  if (decision.kind === 'withdraw') {
+    if (was !== 'waiting') throw wrongState(sequence, was, 'not waiting')
+    // Also one that has expired: only the drainer can tell that nothing was sent.
+    if (leases.some(({ sequences }) => sequences.includes(sequence))) {
+      throw wrongState(sequence, 'being delivered', 'not merely waiting')
+    }
+  } else if (was !== 'dead') throw wrongState(sequence, was, 'not dead')
+
+  const state = outcomes[decision.kind]
+  const { payload, header } = decision.kind === 'redrive' ? decision : {}
+  const payloadBytes = payload?.length ?? head.payloadBytes
+  const ownHeld = Number((await stoppersOf(commit, head.after ?? [])).length > 0)
+  if (was === 'waiting') {
+    await countHeld(commit, sequence, 1)
+    counts.waiting--
+    counts.held -= ownHeld
+    await changeLane(commit, head.lane, -1)
+  } else {
+    if (state !== 'discarded') await countHeld(commit, sequence, -1)
+    counts.dead--
+  }
+  counts.bytes -= head.payloadBytes
+  if (state === 'waiting') {
+    counts.waiting++
+    counts.bytes += payloadBytes
+    counts.held += ownHeld
+    await changeLane(commit, head.lane, 1)
+  } else counts[state]++
+
+  const attempts = state === 'waiting' ? 0 : (found.state?.attempts ?? 0)
+  const settledAt = state === 'waiting' ? {} : { settledAt: now }
+  await setStates(records, first, new Map([[at, { state, attempts, note: decision.note, ...settledAt }]]))
+  if (state !== 'waiting') await setPayloads(records, first, new Map([[at, null]]))
+  else if (payload !== undefined) await setPayloads(records, first, new Map([[at, payload]]))
+  if (header !== undefined || payload !== undefined) {
+    const rows = (await records.heads.get(first))?.rows ?? []
+    setHeads(records, first, rows.with(at, { ...head, payloadBytes, header: header ?? head.header }))
+  }
+  return payloadBytes
+}

@@ -1,0 +1,95 @@
+import { allStores, type Meta, type Schema, type StoreName } from './schema.js'
+
+export type Reading = IDBTransaction
+export type Writing = IDBTransaction & { readonly mode: 'readwrite' }
+
+type Key<Name extends StoreName> = Schema[Name]['key']
+type Value<Name extends StoreName> = Schema[Name]['value']
+
+/** The answer to a request. Inside a transaction nothing else may be awaited, or it commits by itself. */
+export function answer<Result>(request: IDBRequest<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+export function reading(database: IDBDatabase): Reading {
+  return database.transaction([...allStores])
+}
+
+export function writing(database: IDBDatabase, durability: 'strict' | 'relaxed'): Writing {
+  return database.transaction([...allStores], 'readwrite', { durability }) as Writing
+}
+
+/** Resolves at the end of a transaction: to `undefined` when it has committed, else to the reason. */
+export function ended(transaction: IDBTransaction): Promise<unknown> {
+  return new Promise((resolve) => {
+    transaction.oncomplete = () => resolve(undefined)
+    transaction.onabort = () =>
+      resolve(transaction.error ?? new DOMException('The transaction was aborted.', 'AbortError'))
+  })
+}
+
+export async function get<Name extends StoreName>(
+  transaction: Reading,
+  store: Name,
+  key: Key<Name>,
+): Promise<Value<Name> | undefined> {
+  return await answer<Value<Name> | undefined>(transaction.objectStore(store).get(key))
+}
+
+export async function getAll<Name extends StoreName>(
+  transaction: Reading,
+  store: Name,
+  range?: IDBKeyRange,
+  count?: number,
+): Promise<Value<Name>[]> {
+  return await answer<Value<Name>[]>(transaction.objectStore(store).getAll(range, count))
+}
+
+/** Keys of records in their order: of a store, or of what an index has in the range. */
+export async function getKeys<Name extends StoreName>(
+  transaction: Reading,
+  store: Name,
+  range?: IDBKeyRange | IDBValidKey,
+  count?: number,
+  index?: string,
+): Promise<Key<Name>[]> {
+  const whole = transaction.objectStore(store)
+  const source = index === undefined ? whole : whole.index(index)
+  return (await answer(source.getAllKeys(range, count))) as Key<Name>[]
+}
+
+/** The counters. */
+export async function getMeta(transaction: Reading): Promise<Meta | undefined> {
+  return (await getAll(transaction, 'meta'))[0]
+}
+
+/**
+ * Replaces the counters if they are the ones with this version; else the transaction fails with a `ConstraintError`,
+ * because the record of another commit takes up the room.
+ */
+export function replaceMeta(transaction: Writing, version: number, meta: Meta): void {
+  const store = transaction.objectStore('meta')
+  store.delete(version)
+  store.add(meta)
+}
+
+/** A write whose answer nobody awaits: if it fails, the transaction does. */
+export function put<Name extends StoreName>(
+  transaction: Writing,
+  store: Name,
+  value: Value<Name>,
+  key?: Key<Name>,
+): void {
+  transaction.objectStore(store).put(value, key)
+}
+
+export function remove(transaction: Writing, store: StoreName, key: IDBValidKey | IDBKeyRange): void {
+  transaction.objectStore(store).delete(key)
+}
+
+export function clear(transaction: Writing, store: StoreName): void {
+  transaction.objectStore(store).clear()
+}

@@ -1,0 +1,17 @@
+import type { KeptNote } from '@fhir-outbox/queue-core'
+import type { Commit } from './commits.js'
+import { clear, put } from './requests.js'
+import { emptyMeta } from './schema.js'
+
+/** Nobody's index or lease is right after this: the generation is over. */
+export function wipeAll({ transaction, meta }: Commit, keep: readonly KeptNote[]): void {
+  const { accepted, delivered } = meta.counts
+  for (const store of ['heads', 'states', 'payloads', 'leases', 'lanes', 'news', 'notes'] as const) {
+    clear(transaction, store)
+  }
+  for (const { name, bytes } of keep) put(transaction, 'notes', { bytes, version: 1 }, name)
+  meta.generation++
+  meta.lanes = new Map()
+  meta.spilledLanes = 0
+  meta.counts = { ...emptyMeta.counts, accepted, delivered, discarded: accepted - delivered }
+}

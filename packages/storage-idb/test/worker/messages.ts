@@ -1,0 +1,2 @@
+/** The database that the page and the service worker share. */
+export const database = 'service-worker'
