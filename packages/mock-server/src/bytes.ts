@@ -17,6 +17,14 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   return Uint8Array.from(atob(compact), (character) => character.charCodeAt(0))
 }
 
+/** Base64url without padding; `undefined` for anything else, also for unused bits that are not zero. */
+export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return undefined
+  const standard = text.replaceAll('-', '+').replaceAll('_', '/')
+  const bytes = fromBase64(standard.padEnd(Math.ceil(text.length / 4) * 4, '='))
+  return bytes !== undefined && toBase64Url(bytes) === text ? bytes : undefined
+}
+
 export function utf8(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new TextEncoder().encode(text))
 }

@@ -1,24 +1,43 @@
-import type { Credentials, MockClient, MockToken } from './auth/credentials.js'
+import type { Credentials } from './auth/credentials.js'
+import type { Logins } from './auth/logins.js'
 import { defaultScope } from './auth/registration.js'
+import type { SigningKeys } from './auth/signing-keys.js'
 import type { C3ProEnvelope } from './c3pro/envelope.js'
 import type { ReceivedEnvelope } from './c3pro/consumer.js'
 import { generateReceiverKeyPair, type ReceiverKeyPair } from './c3pro/key-pair.js'
 import { MockServerError } from './errors.js'
-import type { Resource, StoredVersion } from './fhir/model.js'
-import type { Pages } from './fhir/paging.js'
+import { everything, type Access } from './fhir/access.js'
+import type { Jobs } from './fhir/jobs.js'
+import type { LiveVersion, Resource } from './fhir/model.js'
+import { isLive } from './fhir/model.js'
+import type { FhirProfile } from './fhir/profile.js'
 import { createDraft, type Repository } from './fhir/repository.js'
 import { checkResource } from './fhir/structure.js'
-import { createResource, updateResource, type WriteContext } from './fhir/writes.js'
-import { isObject } from './json.js'
+import { write, type WriteContext } from './fhir/writes.js'
+import { plainCopy } from './json.js'
 import type { SeededRandom } from './random.js'
+import { exportState, parseExported, replaceList, replaceMap, replaceSet } from './saved-state.js'
 import type { Commit, MockState } from './state.js'
+import { noTrouble, type Trouble } from './server/call.js'
 
 export interface StateParts {
   readonly repository: Repository
   readonly credentials: Credentials
-  readonly pages: Pages
+  readonly logins: Logins
+  readonly signingKeys: SigningKeys
+  readonly jobs: Jobs
   readonly random: SeededRandom
+  readonly profile: FhirProfile
+  /** The secret behind page links. */
+  readonly pageSecret: { get(): string; set(secret: string): void }
   clock(): number
+}
+
+export interface Opening {
+  readonly fhirBase: string
+  readonly now: number
+  readonly access?: Access
+  readonly trouble?: Trouble
 }
 
 /** The public state together with what the services need of it. */
@@ -30,30 +49,13 @@ export interface StateStore {
   readonly filed: Map<string, string>
   /** `undefined` for a key id that was never handed out. */
   keyPair(keyId: string): Promise<ReceiverKeyPair | undefined>
-  open(fhirBase: string): WriteContext
+  /** Begins a write. Nothing may be awaited before its commit. */
+  open(opening: Opening): WriteContext
   commit(context: WriteContext, requestId: number): void
 }
 
-const exportFormat = 'fhir-outbox-mock-state/1'
-
-interface Exported {
-  readonly format: typeof exportFormat
-  readonly random: readonly number[]
-  readonly versions: readonly StoredVersion[]
-  readonly commits: readonly Commit[]
-  readonly clients: readonly MockClient[]
-  readonly tokens: readonly MockToken[]
-  readonly usedAssertions: readonly (readonly [string, number])[]
-  readonly receipts: readonly string[]
-  readonly antispamTokens: readonly string[]
-  readonly received: readonly ReceivedEnvelope[]
-  readonly filed: readonly (readonly [string, string])[]
-  readonly keyId: string
-  readonly keyPairs: readonly (readonly [string, ReceiverKeyPair | null])[]
-}
-
 export function createStateStore(parts: StateParts): StateStore {
-  const { repository, credentials, random, clock } = parts
+  const { repository, credentials, logins, random, clock, profile } = parts
   const commits: Commit[] = []
   const receipts = new Set<string>()
   const antispamTokens = new Set<string>()
@@ -80,15 +82,25 @@ export function createStateStore(parts: StateParts): StateStore {
     return pending
   }
 
-  const open = (fhirBase: string): WriteContext => ({
-    draft: createDraft(repository),
-    fhirBase,
-    at: clock(),
-    newId: () => random.uuid(),
-  })
-  const commit = (context: WriteContext, requestId: number): void => {
-    repository.commit(context.draft.written)
-    for (const { at, type, id, version, method } of context.draft.written) {
+  const open = ({ fhirBase, now, access = everything, trouble = noTrouble }: Opening): WriteContext => {
+    const draft = createDraft(repository, { t: repository.lastT + 1, length: repository.length })
+    const lagMs = Math.max(profile.searchLagMs, trouble.searchLagMs)
+    return {
+      draft,
+      profile,
+      access,
+      fhirBase,
+      // Time in the store never runs backwards, whatever the clock does: views of the past depend on it.
+      at: Math.max(now, repository.lastAt),
+      searchable: lagMs > 0 ? repository.view(repository.lastTAt(now - lagMs)) : draft,
+      ignoreConditions: trouble.ignoreConditions,
+      newId: () => random.uuid(),
+    }
+  }
+  const commit = ({ draft }: WriteContext, requestId: number): void => {
+    if (draft.t !== repository.lastT + 1) throw new Error('Something was written between begin and commit.')
+    repository.commit(draft.written)
+    for (const { at, type, id, version, method } of draft.written) {
       commits.push({ n: commits.length + 1, at, type, id, version, method, requestId })
     }
   }
@@ -96,20 +108,22 @@ export function createStateStore(parts: StateParts): StateStore {
   const state: MockState = {
     resources: (type) => {
       const types = type === undefined ? repository.types() : [type]
-      return types.flatMap((name) => [...repository.live(name)].map((version) => copyOf(version)))
+      return types.flatMap((name) => [...repository.candidates(name)].map(copyOf))
     },
     get: (type, id) => {
       const version = repository.current(type, id)
-      return version?.resource === undefined ? undefined : copyOf(version)
+      return isLive(version) ? copyOf(version) : undefined
     },
     load: (resources) => {
-      const context = open('')
+      const context = open({ fhirBase: '', now: clock() })
       for (const resource of resources) {
         const checked = checkResource(structuredClone(resource))
-        if (checked.id === undefined) createResource(context, checked, undefined)
-        else updateResource(context, checked.id, checked, { ifMatch: undefined, ifNoneMatch: undefined })
+        write(context, checked, {
+          id: checked.id ?? context.newId(),
+          method: checked.id === undefined ? 'POST' : 'PUT',
+        })
       }
-      commit(context, 0)
+      if (context.draft.written.length > 0) commit(context, 0)
     },
     commits,
     get tokens() {
@@ -118,12 +132,19 @@ export function createStateStore(parts: StateParts): StateStore {
     get clients() {
       return [...credentials.clients.values()]
     },
-    addClient: ({ clientId, secret, jwks, scope }) => {
+    addClient: ({ clientId, secret, jwks, scope, redirectUris = [], grantTypes }) => {
+      const isApp = redirectUris.length > 0
+      const grants = grantTypes ?? (isApp ? ['authorization_code', 'refresh_token'] : ['client_credentials'])
+      let method: 'none' | 'client_secret_basic' | 'private_key_jwt' = isApp ? 'none' : 'client_secret_basic'
+      if (secret !== undefined) method = 'client_secret_basic'
+      else if (jwks !== undefined) method = 'private_key_jwt'
       credentials.clients.set(clientId, {
         clientId,
         kind: 'smart',
-        scope: scope ?? defaultScope,
-        tokenEndpointAuthMethod: jwks === undefined ? 'client_secret_basic' : 'private_key_jwt',
+        scope: scope ?? defaultScope(grants),
+        tokenEndpointAuthMethod: method,
+        grantTypes: grants,
+        redirectUris,
         ...(secret === undefined ? {} : { secret }),
         ...(jwks === undefined ? {} : { jwks }),
       })
@@ -131,6 +152,16 @@ export function createStateStore(parts: StateParts): StateStore {
     addReceipt: (receipt) => void receipts.add(receipt),
     addAntispam: (token) => void antispamTokens.add(token),
     expireTokens: () => credentials.tokens.clear(),
+    addUser: (user) => void logins.users.set(user.username, user),
+    approveLogins: (approval) => {
+      logins.approval = approval
+    },
+    createLaunch: (launch) => {
+      const id = credentials.newOpaque()
+      logins.launches.set(id, launch)
+      return id
+    },
+    rotateSigningKey: (withdraw) => parts.signingKeys.rotate(withdraw),
     c3pro: {
       get keyId() {
         return keyId
@@ -154,30 +185,36 @@ export function createStateStore(parts: StateParts): StateStore {
         return received.filter((item) => item.outcome === 'undecryptable').map((item) => item.envelope)
       },
     },
-    export: () => {
-      const exported: Exported = {
-        format: exportFormat,
+    export: () =>
+      exportState({
         random: random.save(),
         versions: [...repository.all()],
         commits,
         clients: [...credentials.clients.values()],
         tokens: [...credentials.tokens.values()],
         usedAssertions: [...credentials.usedAssertions],
+        users: [...logins.users],
+        launches: [...logins.launches],
+        pending: [...logins.pending],
+        grants: [...logins.grants],
+        codes: [...logins.codes],
+        refreshTokens: [...logins.refreshTokens],
+        approval: logins.approval === undefined ? [] : [logins.approval],
+        signingKeys: parts.signingKeys.save(),
+        jobs: [...parts.jobs.all],
         receipts: [...receipts],
         antispamTokens: [...antispamTokens],
         received,
         filed: [...filed],
-        keyId,
         keyPairs: [...made],
-      }
-      return JSON.stringify(exported)
-    },
+        keyId,
+        pageSecret: parts.pageSecret.get(),
+      }),
     restore: (text) => {
       const saved = parseExported(text)
       random.load(saved.random)
       repository.clear()
       repository.commit(saved.versions)
-      parts.pages.clear()
       replaceList(commits, saved.commits)
       replaceList(received, saved.received)
       replaceMap(
@@ -189,67 +226,25 @@ export function createStateStore(parts: StateParts): StateStore {
         saved.tokens.map((token) => [token.token, token]),
       )
       replaceMap(credentials.usedAssertions, saved.usedAssertions)
+      for (const name of ['users', 'launches', 'pending', 'grants', 'codes', 'refreshTokens'] as const) {
+        // Each list was saved from the map of its own name.
+        replaceMap(logins[name] as Map<string, unknown>, saved[name])
+      }
+      logins.approval = saved.approval[0]
+      parts.signingKeys.load(saved.signingKeys)
+      replaceMap(parts.jobs.all, saved.jobs)
       replaceMap(filed, saved.filed)
       replaceMap(made, saved.keyPairs)
       making.clear()
       replaceSet(receipts, saved.receipts)
       replaceSet(antispamTokens, saved.antispamTokens)
       ;({ keyId } = saved)
+      parts.pageSecret.set(saved.pageSecret)
     },
   }
   return { state, receipts, antispamTokens, received, filed, keyPair, open, commit }
 }
 
-function copyOf(version: StoredVersion): Resource {
-  return structuredClone(version.resource) as Resource
-}
-
-function parseExported(text: string): Exported {
-  let value: unknown
-  let cause: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    cause = error
-  }
-  const lists: readonly (keyof Exported)[] = [
-    'random',
-    'versions',
-    'commits',
-    'clients',
-    'tokens',
-    'usedAssertions',
-    'receipts',
-    'antispamTokens',
-    'received',
-    'filed',
-    'keyPairs',
-  ]
-  const known =
-    isObject(value) &&
-    value['format'] === exportFormat &&
-    typeof value['keyId'] === 'string' &&
-    lists.every((name) => Array.isArray((value as Readonly<Record<string, unknown>>)[name]))
-  if (known) return value as unknown as Exported
-  throw new MockServerError(
-    'ERR_MOCK_STATE',
-    'The text is no exported state of this mock server.',
-    'Give `restore` what `export` returned, from the same version of this package.',
-    cause,
-  )
-}
-
-function replaceList<T>(list: T[], items: readonly T[]): void {
-  list.length = 0
-  for (const item of items) list.push(item)
-}
-
-function replaceMap<K, V>(map: Map<K, V>, items: readonly (readonly [K, V])[]): void {
-  map.clear()
-  for (const [key, value] of items) map.set(key, value)
-}
-
-function replaceSet<T>(set: Set<T>, items: readonly T[]): void {
-  set.clear()
-  for (const item of items) set.add(item)
+function copyOf({ resource }: LiveVersion): Resource {
+  return plainCopy(resource)
 }

@@ -1,4 +1,5 @@
-import type { MockClient, MockToken } from './auth/credentials.js'
+import type { GrantType, MockClient, MockToken } from './auth/credentials.js'
+import type { Approval, Launch, MockUser } from './auth/logins.js'
 import type { C3ProEnvelope } from './c3pro/envelope.js'
 import type { ReceivedEnvelope } from './c3pro/consumer.js'
 import type { Resource, WriteMethod } from './fhir/model.js'
@@ -24,8 +25,12 @@ export interface NewClient {
   readonly secret?: string
   /** For private_key_jwt; public keys only, each with a `kid`. */
   readonly jwks?: { readonly keys: readonly JsonObject[] }
-  /** Default `system/*.*`. */
+  /** Default `system/*.*`; with `redirectUris` all that a person can grant. */
   readonly scope?: string
+  /** Makes it an app with a login: `authorization_code` and `refresh_token`. Without secret and keys it is public. */
+  readonly redirectUris?: readonly string[]
+  /** Default: what the other members ask for. */
+  readonly grantTypes?: readonly GrantType[]
 }
 
 export interface C3ProState {
@@ -55,10 +60,21 @@ export interface MockState {
   addReceipt(receipt: string): void
   /** Accepts this value of the Antispam header at `/c3pro/register`. */
   addAntispam(token: string): void
-  /** Makes every token issued so far invalid. */
+  /** Makes every access token issued so far invalid; refresh tokens stay. */
   expireTokens(): void
+  /** Somebody who can log in at `/patient-login`. */
+  addUser(user: MockUser): void
+  /** Decides every login at once, without any page; `undefined` brings the pages back. */
+  approveLogins(approval: Approval | undefined): void
+  /** What an EHR does before it opens an app: the returned value is the `launch` parameter. */
+  createLaunch(launch: Launch): string
+  /** Signs id_tokens by a new key; the old one stays published unless `withdraw` is true. */
+  rotateSigningKey(withdraw?: boolean): void
   readonly c3pro: C3ProState
-  /** The whole state as JSON text; log, faults and page links are not part of it. */
+  /**
+   * The whole state as JSON text, logins and page links in use included. Not part of it: log, faults, and the
+   * parameters of searches by POST where a profile keeps them in memory.
+   */
   export(): string
   /**
    * Replaces the state by an exported one.

@@ -159,7 +159,7 @@ describe('what needs a socket', () => {
   it('goes down on a request and comes back by resume()', async () => {
     const mock = createMockServer({ open: true })
     const listening = await listen(mock)
-    const handle = mock.faults.add({ url: '/fhir/Basic', fault: { kind: 'down' } })
+    const handle = mock.faults.add({ url: '/fhir/Basic', fault: { kind: 'refuse' } })
     await failure(fetch(`${listening.url}/fhir/Basic`))
     expect(handle.hits).toBe(1)
     expect(await failure(fetch(`${listening.url}/fhir/metadata`))).toBe('ECONNREFUSED')
@@ -172,7 +172,7 @@ describe('what needs a socket', () => {
     const sleep = vi.fn((_ms: number) => new Promise<void>((resolve) => (wake = resolve)))
     const mock = createMockServer({ open: true, sleep })
     const listening = await listen(mock)
-    mock.faults.add({ fault: { kind: 'down', ms: 4000 } })
+    mock.faults.add({ fault: { kind: 'refuse', ms: 4000 } })
     await failure(fetch(listening.url))
     expect(await failure(fetch(listening.url))).toBe('ECONNREFUSED')
     expect(sleep.mock.calls[0]?.[0]).toBe(4000)
@@ -182,7 +182,7 @@ describe('what needs a socket', () => {
 
   it('says so when a port cannot go down', async () => {
     const mock = createMockServer({ open: true })
-    const rule: FaultRule = { fault: { kind: 'down' } }
+    const rule: FaultRule = { fault: { kind: 'refuse' } }
     expect(() => mock.faults.add(rule)).toThrow(expect.objectContaining({ code: 'ERR_MOCK_FAULT_MODE' }))
     await listen(mock)
     mock.faults.add(rule)

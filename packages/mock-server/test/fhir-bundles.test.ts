@@ -65,7 +65,7 @@ describe.each(modes)('bundles over %s', (mode) => {
     const rig = await open()
     rig.mock.state.load([{ resourceType: 'Device', id: 'dev', identifier: [{ system: 's', value: 'v' }] }])
     const observation = {
-      resourceType: 'Observation',
+      resourceType: 'ServiceRequest',
       // The delivery key equals the fullUrl: a string, not a link.
       identifier: [{ system: 'urn:ietf:rfc:3986', value: urn('a') }],
       subject: { reference: urn('b') },
@@ -82,13 +82,13 @@ describe.each(modes)('bundles over %s', (mode) => {
     }
     const bundle = await json(
       post(rig, 'transaction', [
-        entry('POST', 'Observation', observation, {}, urn('a')),
+        entry('POST', 'ServiceRequest', observation, {}, urn('a')),
         entry('POST', 'Patient', { resourceType: 'Patient' }, {}, urn('b')),
-        entry('PUT', 'Observation/put', { resourceType: 'Observation', id: 'put' }, {}, urn('d')),
+        entry('PUT', 'ServiceRequest/put', { resourceType: 'ServiceRequest', id: 'put' }, {}, urn('d')),
         entry(
           'POST',
-          'Observation',
-          { resourceType: 'Observation', focus: [{ reference: urn('a') }] },
+          'ServiceRequest',
+          { resourceType: 'ServiceRequest', focus: [{ reference: urn('a') }] },
           {},
           urn('e'),
         ),
@@ -96,19 +96,19 @@ describe.each(modes)('bundles over %s', (mode) => {
     )
     const [first, patient, , last] = [0, 1, 2, 3].map((index) => locationId(bundle, index))
     const to = `Patient/${patient}`
-    expect(rig.mock.state.get('Observation', first ?? '')).toMatchObject({
+    expect(rig.mock.state.get('ServiceRequest', first ?? '')).toMatchObject({
       identifier: [{ value: urn('a') }],
       subject: { reference: to },
       device: { reference: 'Device/dev' },
-      derivedFrom: [{ reference: 'Observation/put' }, { reference: `Observation/${last}` }],
+      derivedFrom: [{ reference: 'ServiceRequest/put' }, { reference: `ServiceRequest/${last}` }],
       text: { div: `<div><a href="${to}">x</a> ${urn('b')}</div>` },
       extension: [{ valueUri: to }, { valueString: urn('b') }],
       note: [{ text: urn('b') }],
       contained: [{ member: [{ entity: { reference: to } }] }],
       instantiatesCanonical: urn('b'),
     })
-    expect(rig.mock.state.get('Observation', last ?? '')).toMatchObject({
-      focus: [{ reference: `Observation/${first}` }],
+    expect(rig.mock.state.get('ServiceRequest', last ?? '')).toMatchObject({
+      focus: [{ reference: `ServiceRequest/${first}` }],
     })
   })
 
@@ -117,7 +117,7 @@ describe.each(modes)('bundles over %s', (mode) => {
     rig.mock.state.load([{ resourceType: 'Patient', id: 'known', identifier: [{ system: 's', value: '1' }] }])
     const bundle = await json(
       post(rig, 'transaction', [
-        entry('POST', 'Observation', { resourceType: 'Observation', subject: { reference: urn('b') } }),
+        entry('POST', 'ServiceRequest', { resourceType: 'ServiceRequest', subject: { reference: urn('b') } }),
         entry(
           'POST',
           'Patient',
@@ -128,7 +128,7 @@ describe.each(modes)('bundles over %s', (mode) => {
       ]),
     )
     expect(statuses(bundle)).toEqual(['201 Created', '200 OK'])
-    expect(rig.mock.state.resources('Observation')).toMatchObject([
+    expect(rig.mock.state.resources('ServiceRequest')).toMatchObject([
       { subject: { reference: 'Patient/known' } },
     ])
     expect(rig.mock.state.get('Patient', 'known')).not.toHaveProperty('active')
@@ -202,12 +202,12 @@ describe.each(modes)('bundles over %s', (mode) => {
       entry('PUT', 'Patient/x', { resourceType: 'Patient', id: 'y' }),
     ],
     ['a read of nothing', 404, '', entry('GET', 'Patient/nobody')],
-    ['PATCH', 422, 'request.method', entry('PATCH', 'Patient/p', { resourceType: 'Patient' })],
+    ['a PATCH without a patch', 400, 'resource', entry('PATCH', 'Patient/p', { resourceType: 'Patient' })],
     [
-      'a conditional update',
-      422,
+      'an ambiguous conditional update',
+      412,
       'request.url',
-      entry('PUT', 'Patient?identifier=a', { resourceType: 'Patient' }),
+      entry('PUT', 'Patient?identifier=twice', { resourceType: 'Patient' }),
     ],
     [
       'a foreign URL',

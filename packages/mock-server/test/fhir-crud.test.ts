@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { json, modes, openRig, startTime } from './rig.js'
 
-const patient = { resourceType: 'Patient', active: true, unheardOf: { of: 1 } }
+const patient = { resourceType: 'Patient', active: true, multipleBirthInteger: 2 }
 
 describe.each(modes)('single interactions over %s', (mode) => {
   const open = () => openRig(mode, { open: true })
@@ -197,11 +197,14 @@ describe.each(modes)('single interactions over %s', (mode) => {
     expect((await send('/fhir/Patient?_format=json', xml)).status).toBe(200)
     expect((await send('/fhir/Patient?_format=application/fhir+json')).status).toBe(200)
     const patch = await write('PATCH', '/fhir/Patient/p', patient)
-    expect([patch.status, patch.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT, DELETE'])
-    expect((await write('PUT', '/fhir/Patient?identifier=a', patient)).status).toBe(405)
-    expect((await send('/fhir')).status).toBe(405)
+    expect([patch.status, patch.headers.get('accept-patch')]).toEqual([415, 'application/json-patch+json'])
+    const post = await write('POST', '/fhir/Patient/p', patient)
+    expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT, PATCH, DELETE'])
+    expect((await write('PUT', '/fhir/Patient', patient)).status).toBe(405)
+    expect((await send('/fhir', { method: 'DELETE' })).status).toBe(405)
     expect((await send('/fhir/lower')).status).toBe(404)
     expect((await send('/fhir/Patient/p/what')).status).toBe(404)
+    expect((await send('/fhir/Patient/p/$what')).status).toBe(404)
     const head = await fetch(`${root}/fhir/metadata`, { method: 'HEAD' })
     expect([head.status, await head.text()]).toEqual([200, ''])
   })

@@ -2,6 +2,8 @@ import { setupServer } from 'msw/node'
 import { onTestFinished } from 'vitest'
 import { createMockServer, type MockServer, type MockServerOptions } from '../src/index.js'
 
+export { json, type Json } from './json.js'
+
 export const modes = ['msw', 'socket'] as const
 export type Mode = (typeof modes)[number]
 
@@ -47,16 +49,6 @@ export async function openRig(mode: Mode, options: MockServerOptions = {}): Prom
       now += ms
     },
   }
-}
-
-export interface Json {
-  readonly [name: string]: Json
-  readonly [index: number]: Json
-}
-
-/** The body as loosely typed JSON: tests assert its values. */
-export async function json(response: Response | Promise<Response>): Promise<Json> {
-  return (await (await response).json()) as Json
 }
 
 export function form(values: Record<string, string>): RequestInit {

@@ -24,18 +24,21 @@ export async function authenticateClient(
   call: Call,
   form: URLSearchParams,
   credentials: Credentials,
-  clock: () => number,
 ): Promise<MockClient> {
   const basic = basicParts(call.headers.get('authorization'))
   const ways = [call.headers.has('authorization'), form.has('client_secret'), form.has('client_assertion')]
   if (ways.filter(Boolean).length > 1) {
     throw new OauthProblem(400, 'invalid_request', 'More than one way of client authentication was used.')
   }
-  if (form.has('client_assertion')) return byAssertion(call, form, credentials, clock)
+  if (form.has('client_assertion')) return byAssertion(call, form, credentials)
   if (form.has('client_secret')) {
     return bySecret(credentials, form.get('client_id') ?? '', form.get('client_secret') ?? '')
   }
-  if (basic === undefined) throw invalidClient('The client did not authenticate.', true)
+  if (basic === undefined) {
+    const client = credentials.clients.get(form.get('client_id') ?? '')
+    if (client?.kind === 'smart' && client.tokenEndpointAuthMethod === 'none') return client
+    throw invalidClient('The client did not authenticate.', true)
+  }
   const [id = '', ...secret] = basic.text.split(':')
   return byBasic(credentials, id, secret.join(':'))
 }
@@ -61,24 +64,30 @@ function secretFits(client: MockClient | undefined, secret: string): client is M
   return client?.kind === 'smart' && client.secret !== undefined && sameText(client.secret, secret)
 }
 
-async function byAssertion(
-  call: Call,
-  form: URLSearchParams,
-  credentials: Credentials,
-  clock: () => number,
-): Promise<MockClient> {
+async function byAssertion(call: Call, form: URLSearchParams, credentials: Credentials): Promise<MockClient> {
   if (form.get('client_assertion_type') !== assertionType) {
     throw new OauthProblem(400, 'invalid_request', 'client_assertion_type is not jwt-bearer.')
   }
-  const assertion = form.get('client_assertion') ?? ''
-  const client = clientOfAssertion(assertion, credentials)
+  const client = await clientByAssertion(call, form.get('client_assertion') ?? '', credentials)
+  if (client.tokenEndpointAuthMethod !== 'private_key_jwt') {
+    throw invalidClient('The client is not registered for private_key_jwt.')
+  }
   if (form.has('client_id') && form.get('client_id') !== client.clientId) {
     throw invalidClient('client_id is not the issuer of the assertion.')
   }
-  const { jti, exp } = await verifyAssertion(assertion, client, call.root, clock())
-  const now = clock()
+  return client
+}
+
+/** Checks an assertion by every rule of SMART Backend Services, and that it is used for the first time. */
+export async function clientByAssertion(
+  call: Call,
+  assertion: string,
+  credentials: Credentials,
+): Promise<MockClient> {
+  const client = clientOfAssertion(assertion, credentials)
+  const { jti, exp } = await verifyAssertion(assertion, client, call.root, call.now)
   for (const [used, expiresAt] of credentials.usedAssertions) {
-    if (expiresAt < now) credentials.usedAssertions.delete(used)
+    if (expiresAt < call.now) credentials.usedAssertions.delete(used)
   }
   const use = `${client.clientId} ${jti}`
   if (credentials.usedAssertions.has(use)) throw invalidClient('This assertion was used before.')
@@ -120,6 +129,9 @@ async function verifyAssertion(
   })
   const { payload, protectedHeader } = verified
   if (protectedHeader.kid === undefined) throw invalidClient('The assertion names no key (kid).')
+  // A key set by address is never registered here, so that any address is a wrong one.
+  if (protectedHeader.jku !== undefined)
+    throw invalidClient('The assertion names a key set that is not registered.')
   // One string, never a list: a list lets another audience replay the assertion here.
   if (payload.aud !== `${root}/auth/token` && payload.aud !== `${root}/auth`) {
     throw invalidClient('The audience is neither the token endpoint nor the issuer.')

@@ -2,6 +2,24 @@ import { toBase64, toBase64Url, utf8 } from '../bytes.js'
 import type { JsonObject } from '../json.js'
 import type { SeededRandom } from '../random.js'
 
+export type AuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt'
+
+export type GrantType =
+  | 'authorization_code'
+  | 'refresh_token'
+  | 'client_credentials'
+  | 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+/** For whom a token acts. */
+export interface OnBehalf {
+  readonly username?: string
+  /** The patient of the launch. */
+  readonly patient?: string
+  readonly encounter?: string
+  /** Ids of the patients that the user may see; everybody when left out. */
+  readonly visible?: readonly string[]
+}
+
 /** A client the mock knows. Secrets stand here in clear: it is a test server. */
 export interface MockClient {
   readonly clientId: string
@@ -11,20 +29,26 @@ export interface MockClient {
   readonly jwks?: { readonly keys: readonly JsonObject[] }
   /** Scopes the client may have, separated by spaces. */
   readonly scope: string
-  readonly tokenEndpointAuthMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt'
+  readonly tokenEndpointAuthMethod: AuthMethod
+  readonly grantTypes: readonly GrantType[]
+  readonly redirectUris: readonly string[]
+  /** For a client of one device: the person who let it register. */
+  readonly onBehalf?: OnBehalf
   /** Bearer token of the RFC 7592 management endpoint, for clients that registered themselves. */
   readonly registrationToken?: string
   /** Further registered metadata, given back by the management endpoint. */
   readonly metadata?: JsonObject
 }
 
-export interface MockToken {
+export interface MockToken extends OnBehalf {
   readonly token: string
   readonly clientId: string
   readonly kind: 'smart' | 'c3pro'
   readonly scope: string
   /** Milliseconds since 1970 by the mock's clock. */
   readonly expiresAt: number
+  /** The login it came from: revoked together with everything else of it. */
+  readonly grantId?: string
 }
 
 /** Who may enter: clients, the tokens issued to them, and the assertions already used. */
@@ -33,35 +57,35 @@ export interface Credentials {
   readonly tokens: Map<string, MockToken>
   /** `client id, space, jti` → expiry in milliseconds. */
   readonly usedAssertions: Map<string, number>
-  issue(client: MockClient, scope: string, seconds: number): MockToken
-  /** The living token of an `Authorization` header. */
-  fromHeader(authorization: string | null): MockToken | undefined
+  issue(
+    client: MockClient,
+    scope: string,
+    expiresAt: number,
+    more?: OnBehalf & { readonly grantId?: string },
+  ): MockToken
+  /** The token of an `Authorization` header that is alive at that time. */
+  fromHeader(authorization: string | null, now: number): MockToken | undefined
   newSecret(): string
   newOpaque(): string
 }
 
-export function createCredentials(random: SeededRandom, clock: () => number): Credentials {
+export function createCredentials(random: SeededRandom): Credentials {
   const tokens = new Map<string, MockToken>()
   const newOpaque = (): string => toBase64Url(random.bytes(32))
   return {
     clients: new Map(),
     tokens,
     usedAssertions: new Map(),
-    issue: (client, scope, seconds) => {
-      const token: MockToken = {
-        token: newOpaque(),
-        clientId: client.clientId,
-        kind: client.kind,
-        scope,
-        expiresAt: clock() + seconds * 1000,
-      }
+    issue: (client, scope, expiresAt, more = {}) => {
+      const { clientId, kind } = client
+      const token: MockToken = { token: newOpaque(), clientId, kind, scope, expiresAt, ...more }
       tokens.set(token.token, token)
       return token
     },
-    fromHeader: (authorization) => {
+    fromHeader: (authorization, now) => {
       const match = /^bearer ([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization ?? '')
       const token = tokens.get(match?.[1] ?? '')
-      return token !== undefined && token.expiresAt > clock() ? token : undefined
+      return token !== undefined && token.expiresAt > now ? token : undefined
     },
     newSecret: () => {
       // 88 characters with `+`, `/` and `=`: a client that forgets to form-encode them always notices.

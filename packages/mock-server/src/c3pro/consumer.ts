@@ -42,20 +42,24 @@ export interface ConsumerParts {
   readonly received: ReceivedEnvelope[]
   /** `Type`, or `Type/id` for updates, a space, and the key → `Type/id`: everything ever filed. */
   readonly filed: Map<string, string>
+  readonly deduplicates: boolean
   keyPair(keyId: string): Promise<ReceiverKeyPair | undefined>
-  clock(): number
-  open(fhirBase: string): WriteContext
+  read(type: string, id: string): Resource | undefined
+  open(fhirBase: string, now: number): WriteContext
   commit(context: WriteContext, requestId: number): void
 }
 
+/** The exchange that brought something. */
+interface Origin {
+  readonly n: number
+  readonly root: string
+  readonly now: number
+}
+
 /** Decrypts one relayed envelope and files its resource once, however often it arrives. */
-export async function consume(
-  parts: ConsumerParts,
-  envelope: C3ProEnvelope,
-  from: { readonly n: number; readonly root: string },
-): Promise<void> {
+export async function consume(parts: ConsumerParts, envelope: C3ProEnvelope, from: Origin): Promise<void> {
   const keyId = envelope.key_id.trim()
-  const record = { n: from.n, at: parts.clock(), keyId, version: envelope.version, envelope }
+  const record = { n: from.n, at: from.now, keyId, version: envelope.version, envelope }
   const pair = await parts.keyPair(keyId)
   const plaintext = await openEnvelope(envelope, pair?.privateJwk)
   if (plaintext === undefined) {
@@ -71,21 +75,22 @@ export async function consume(
   }
 }
 
-function file(
+/** Files a resource: with an id as an update, else as a create. */
+export function file(
   parts: ConsumerParts,
   resource: Resource,
-  from: { readonly n: number; readonly root: string },
+  from: Origin,
 ): Pick<ReceivedEnvelope, 'outcome'> & { readonly reference?: string } {
   const { resourceType: type, id } = resource
-  const context = parts.open(`${from.root}/fhir`)
-  const keys = deliveryKeys(resource)
+  const context = parts.open(`${from.root}/fhir`, from.now)
+  const keys = parts.deduplicates ? deliveryKeys(resource) : []
   const scope = id === undefined ? type : `${type}/${id}`
   const existing = keys.length === 0 ? undefined : duplicateOf(parts, context, scope, resource, keys)
   if (existing !== undefined) return { outcome: 'duplicate', reference: existing }
   const { version } =
     id === undefined
       ? createResource(context, resource, undefined)
-      : updateResource(context, id, resource, { ifMatch: undefined, ifNoneMatch: undefined })
+      : updateResource(context, id, resource, {})
   parts.commit(context, from.n)
   if (version === undefined) return { outcome: 'filed' }
   const reference = `${type}/${version.id}`
@@ -108,7 +113,7 @@ function duplicateOf(
     return keys.every((key) => known.has(key) || parts.filed.has(`${scope} ${key}`)) ? scope : undefined
   }
   for (const key of keys) {
-    const carriers = [...context.draft.withKey(type, key)].filter((version) => carries(version, key))
+    const carriers = [...context.draft.candidates(type, [key])].filter((version) => carries(version, key))
     const reference = parts.filed.get(`${scope} ${key}`) ?? (carriers[0] && `${type}/${carriers[0].id}`)
     if (reference !== undefined) return reference
   }

@@ -1,103 +1,129 @@
-import type { Resource, StoredVersion } from './model.js'
+import type { Resource } from './model.js'
 import { FhirProblem } from './problem.js'
-import { findMatches, type SearchRequest } from './search.js'
-import type { RepositoryView } from './repository.js'
+import type { FhirProfile } from './profile.js'
+import type { Cursor } from './repository.js'
+import type { PageSeal, PageState } from './page-seal.js'
+import type { Pair } from './search.js'
 
-/** Milliseconds a page link works after it was handed out. */
-export const pageLifeMs: number = 60 * 60 * 1000
+type Relation = 'first' | 'self' | 'previous' | 'next'
 
-interface PageStart {
-  readonly type: string
-  /** The result as it stood when the search ran: later writes do not show. */
-  readonly matches: readonly StoredVersion[]
-  readonly offset: number
-  readonly count: number
-  readonly expiresAt: number
+/** A Bundle whose links are still to be sealed: that takes a promise, and searches run inside transactions. */
+export interface OpenBundle {
+  readonly bundle: Resource
+  /** Plain URLs, or states to seal into page links, in the order in which they appear. */
+  readonly links: readonly (readonly [relation: Relation, target: string | PageState])[]
 }
 
-interface Link {
-  readonly relation: 'self' | 'first' | 'previous' | 'next'
-  readonly url: string
+/** How many pages back `previous` reaches. */
+const maxBack = 10
+
+/** The links of one page, as the profile's server gives them. */
+export function pageLinks(
+  profile: FhirProfile,
+  state: PageState,
+  self: string,
+  next: Cursor | undefined,
+): OpenBundle['links'] {
+  const { after, back } = state
+  const isFirst = after === undefined
+  const { after: _after, ...common } = state
+  const first: PageState = { ...common, back: [] }
+  const ahead: OpenBundle['links'] =
+    next === undefined
+      ? []
+      : [['next', { ...state, after: next, back: [...back, after ?? null].slice(-maxBack) }]]
+  const last = back.at(-1)
+  const previous: OpenBundle['links'] =
+    last === undefined
+      ? []
+      : [['previous', { ...common, ...(last === null ? {} : { after: last }), back: back.slice(0, -1) }]]
+  if (state.kind === 'everything') return ahead
+  switch (profile.links) {
+    case 'none':
+      return []
+    case 'blaze-1.7':
+      return isFirst ? firstPage() : [['first', first], ...ahead]
+    case 'blaze-1.8':
+      return isFirst ? firstPage() : [['first', first], ...previous, ...ahead]
+    default:
+      return isFirst ? [['self', self], ...ahead] : [['self', self], ['first', first], ...previous, ...ahead]
+  }
+
+  function firstPage(): OpenBundle['links'] {
+    // Where there is nothing to page through, Blaze gives no page links at all.
+    return state.total === 0 ? [['self', self]] : [['first', first], ['self', self], ...ahead]
+  }
+}
+
+const segments: Readonly<Record<PageState['kind'], string>> = {
+  search: '__page',
+  history: '__history-page',
+  everything: '__everything-page',
+}
+
+function pagePath({ kind, type, id }: Pick<PageState, 'kind' | 'type' | 'id'>): string {
+  return [type, id, segments[kind]].filter((part) => part !== undefined).join('/')
 }
 
 export interface Pages {
-  /** A searchset Bundle with the first page; further pages stay reachable through its links. */
-  search(view: RepositoryView, type: string, request: SearchRequest, fhirBase: string): Resource
-  /** 404 for what was never handed out, has expired, or belongs to another type: indistinguishable on purpose. */
-  page(type: string, id: string, fhirBase: string): Resource
-  clear(): void
+  close(open: OpenBundle, fhirBase: string, now: number): Promise<Resource>
+  /** 404 for everything that cannot be opened here and now. */
+  open(place: Pick<PageState, 'kind' | 'type' | 'id'>, token: string, now: number): Promise<PageState>
+  /** Keeps the parameters of a search by POST in memory; the token stands for them in links. */
+  keepClauses(pairs: readonly Pair[], now: number): string
 }
 
-/** Page links hold an opaque id; the same page gets a new one in every answer. */
-export function createPages(newId: () => string, clock: () => number): Pages {
-  const starts = new Map<string, PageStart>()
+/** Milliseconds that the parameters of a search by POST are kept after they were last used. */
+const clauseLifeMs = 60 * 60 * 1000
 
-  const register = (start: Omit<PageStart, 'expiresAt'>, fhirBase: string): string => {
-    const now = clock()
-    for (const [id, old] of starts) {
-      // Oldest first: the first one still alive ends the sweep.
-      if (old.expiresAt > now) break
-      starts.delete(id)
-    }
-    const id = newId()
-    starts.set(id, { ...start, expiresAt: now + pageLifeMs })
-    return `${fhirBase}/${start.type}/__page/${id}`
-  }
-
-  const bundleAt = (start: Omit<PageStart, 'expiresAt'>, self: string, fhirBase: string): Resource => {
-    const { type, matches, offset, count } = start
-    const at = (to: number): string => register({ type, matches, offset: to, count }, fhirBase)
-    const link: Link[] = [{ relation: 'self', url: self }]
-    if (offset > 0) {
-      link.push(
-        { relation: 'first', url: at(0) },
-        { relation: 'previous', url: at(Math.max(0, offset - count)) },
-      )
-    }
-    if (count > 0 && offset + count < matches.length) link.push({ relation: 'next', url: at(offset + count) })
-    return searchset(matches, matches.slice(offset, offset + count), link, fhirBase)
-  }
-
+export function createPages(seal: PageSeal, newId: () => string): Pages {
+  // In memory only, as in the original: after a restart the pages of searches by POST are gone.
+  const clauses = new Map<string, { readonly pairs: readonly Pair[]; usedAt: number }>()
   return {
-    search: (view, type, request, fhirBase) => {
-      const matches = findMatches(view, type, request.criteria)
-      if (request.order !== undefined) matches.sort(request.order)
-      const query = new URLSearchParams(request.used.map(([name, value]) => [name, value])).toString()
-      const self = `${fhirBase}/${type}${query === '' ? '' : `?${query}`}`
-      return bundleAt(
-        { type, matches, offset: 0, count: request.onlyCount ? 0 : request.count },
-        self,
-        fhirBase,
+    close: async ({ bundle, links }, fhirBase, now) => {
+      const link = await Promise.all(
+        links.map(async ([relation, target]) => {
+          if (typeof target === 'string') return { relation, url: target }
+          return { relation, url: `${fhirBase}/${pagePath(target)}/${await seal.seal(target, now)}` }
+        }),
       )
+      if (link.length === 0) return bundle
+      const { entry, ...head } = bundle
+      return { ...head, link, ...(entry === undefined ? {} : { entry }) } as Resource
     },
-    page: (type, id, fhirBase) => {
-      const start = starts.get(id)
-      if (start === undefined || start.type !== type || start.expiresAt <= clock()) {
-        throw new FhirProblem(404, 'not-found', `Page with id \`${id.slice(0, 80)}\` not found.`)
+    open: async (place, token, now) => {
+      const state = await seal.open(token, now)
+      if (state === undefined || pagePath(state) !== pagePath(place)) {
+        throw new FhirProblem(404, 'not-found', `Page with id \`${token.slice(0, 80)}\` not found.`)
       }
-      return bundleAt(start, `${fhirBase}/${type}/__page/${id}`, fhirBase)
+      if (state.clauses === undefined) return state
+      const kept = clauses.get(state.clauses)
+      if (kept === undefined || kept.usedAt + clauseLifeMs <= now) {
+        throw new FhirProblem(404, 'not-found', `Clauses of token \`${state.clauses}\` not found.`)
+      }
+      kept.usedAt = now
+      return { ...state, pairs: kept.pairs }
     },
-    clear: () => starts.clear(),
+    keepClauses: (pairs, now) => {
+      for (const [token, kept] of clauses) if (kept.usedAt + clauseLifeMs <= now) clauses.delete(token)
+      const token = newId().replaceAll('-', '')
+      clauses.set(token, { pairs, usedAt: now })
+      return token
+    },
   }
 }
 
-function searchset(
-  matches: readonly StoredVersion[],
-  page: readonly StoredVersion[],
-  link: readonly Link[],
-  fhirBase: string,
-): Resource {
-  const entry = page.map((version) => ({
-    fullUrl: `${fhirBase}/${version.type}/${version.id}`,
-    resource: version.resource,
-    search: { mode: 'match' },
-  }))
-  return {
-    resourceType: 'Bundle',
-    type: 'searchset',
-    total: matches.length,
-    link,
-    // FHIR knows no empty arrays.
-    ...(entry.length === 0 ? {} : { entry }),
+const maxLinkHeader = 2048
+
+/** Every link again as a header (RFC 8288); the longest sets lose `previous`, `first` and `self`, in this order. */
+export function linkHeader(bundle: Resource): Record<string, string> {
+  const links = (bundle['link'] ?? []) as readonly { readonly relation: string; readonly url: string }[]
+  for (const dropped of [[], ['previous'], ['previous', 'first'], ['previous', 'first', 'self']]) {
+    const header = links
+      .filter(({ relation }) => !dropped.includes(relation))
+      .map(({ relation, url }) => `<${url}>;rel="${relation}"`)
+      .join(',')
+    if (header !== '' && header.length <= maxLinkHeader) return { link: header }
   }
+  return {}
 }

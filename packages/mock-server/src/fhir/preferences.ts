@@ -1,9 +1,11 @@
-import { FhirProblem } from './problem.js'
 import { mediaType } from '../server/call.js'
+import { FhirProblem } from './problem.js'
+import type { FhirProfile } from './profile.js'
 
 export interface Preferences {
   readonly return: 'minimal' | 'representation' | 'OperationOutcome' | undefined
   readonly strict: boolean
+  readonly respondAsync: boolean
 }
 
 /** Reads `Prefer`; unknown preferences and values are ignored, as RFC 7240 wants. */
@@ -13,16 +15,28 @@ export function parsePrefer(headers: Headers): Preferences {
   return {
     return: kinds.find((kind) => wishes.includes(`return=${kind}`)),
     strict: wishes.includes('handling=strict'),
+    respondAsync: wishes.includes('respond-async'),
   }
 }
 
 const jsonTypes = new Set(['application/fhir+json', 'application/json', 'application/json+fhir', 'text/json'])
 
-export function requireJsonBody(headers: Headers): void {
+export function requireJsonBody(headers: Headers, { unsupportedMediaStatus }: FhirProfile): void {
   const type = mediaType(headers)
   if (!jsonTypes.has(type)) {
-    throw new FhirProblem(415, 'not-supported', `Send application/fhir+json, not \`${type.slice(0, 60)}\`.`)
+    throw new FhirProblem(
+      unsupportedMediaStatus,
+      'not-supported',
+      `Send application/fhir+json, not \`${type.slice(0, 60)}\`.`,
+    )
   }
+}
+
+export function requirePatchBody(headers: Headers): void {
+  if (mediaType(headers) === 'application/json-patch+json') return
+  throw new FhirProblem(415, 'not-supported', 'A patch is sent as application/json-patch+json.', {
+    headers: { 'accept-patch': 'application/json-patch+json' },
+  })
 }
 
 /** `_format` overrides `Accept`; a client that takes no JSON gets 406. */

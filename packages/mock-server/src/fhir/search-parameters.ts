@@ -5,14 +5,16 @@ import {
   parseDateTest,
   parseToken,
   splitEscaped,
+  timeRange,
   tokenMatches,
   tokenPairs,
   unescapeValue,
+  type TimeRange,
 } from './search-values.js'
 
 export interface Criterion {
   matches(version: StoredVersion): boolean
-  /** When present, only resources with one of these identifier values or tag codes can match. */
+  /** When present, only resources with one of these keys can match (`keysOf` of the repository). */
   readonly keys?: readonly string[]
   /** When present, only resources with one of these ids can match. */
   readonly ids?: readonly string[]
@@ -80,7 +82,11 @@ function referenceParameter(name: 'subject' | 'patient', members: readonly strin
           if (!idPattern.test(want)) return reference === want
           return type === undefined ? reference.endsWith(`/${want}`) : reference === `${type}/${want}`
         })
+      const keys =
+        type === undefined ? [] : wanted.map((want) => `ref:${idPattern.test(want) ? `${type}/` : ''}${want}`)
       return {
+        // The index knows `Type/id` alone; an absolute address elsewhere has to be looked for.
+        ...(keys.length > 0 && keys.every((key) => /^ref:[A-Za-z]+\/[^/]+$/.test(key)) ? { keys } : {}),
         matches: ({ resource }) =>
           resource !== undefined &&
           members
@@ -92,6 +98,21 @@ function referenceParameter(name: 'subject' | 'patient', members: readonly strin
       }
     },
   }
+}
+
+/** Elements that say when something happened, in the order in which a type is asked for them. */
+const dateMembers = (
+  'effectiveDateTime effectivePeriod effectiveInstant performedDateTime performedPeriod occurrenceDateTime ' +
+  'occurrencePeriod date authored authoredOn period recordedDate dateTime issued created'
+).split(' ')
+
+function rangeOf(resource: Resource): TimeRange | undefined {
+  const value = dateMembers.map((member) => resource[member]).find((member) => member !== undefined)
+  if (!isObject(value)) return timeRange(value)
+  const start = timeRange(value['start'])
+  const end = timeRange(value['end'])
+  if (start === undefined && end === undefined) return undefined
+  return { start: start?.start ?? -Infinity, end: end?.end ?? Infinity }
 }
 
 /** Every search parameter of every type. The CapabilityStatement is written from this list. */
@@ -113,7 +134,23 @@ export const searchParameters: readonly SearchParameter[] = [
     parse: (value, modifier) => {
       noModifier('_lastUpdated', modifier)
       const tests = splitEscaped(value, ',').map((part) => parseDateTest(unescapeValue(part)))
-      return { matches: (version) => tests.some((test) => test(version.at)) }
+      return { matches: ({ at }) => tests.some((test) => test({ start: at, end: at + 1 })) }
+    },
+  },
+  {
+    name: 'date',
+    type: 'date',
+    documentation:
+      'When it happened: `effective[x]`, `date`, `authored`, `period` and the like, with prefixes',
+    parse: (value, modifier) => {
+      noModifier('date', modifier)
+      const tests = splitEscaped(value, ',').map((part) => parseDateTest(unescapeValue(part)))
+      return {
+        matches: ({ resource }) => {
+          const range = resource === undefined ? undefined : rangeOf(resource)
+          return range !== undefined && tests.some((test) => test(range))
+        },
+      }
     },
   },
   tokenParameter(

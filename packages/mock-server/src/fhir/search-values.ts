@@ -58,17 +58,23 @@ export function tokenPairs(element: unknown): readonly (readonly [system: unknow
 }
 
 const datePattern =
-  /^(eq|ne|gt|lt|ge|le|sa|eb)?(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3})\d*)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/
+  /^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3})\d*)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$/
 
-/** A test for an instant in milliseconds. Values without a zone are UTC; a value stands for all of its range. */
-export function parseDateTest(text: string): (instant: number) => boolean {
-  const match = datePattern.exec(text)
-  if (match === null) throw new FhirProblem(400, 'value', 'A date value cannot be read.')
-  const [, prefix = 'eq', year = '', month, day, hour, minute, second, fraction, zone = 'Z'] = match
+/** From `start` up to, not including, `end`; milliseconds since 1970. */
+export interface TimeRange {
+  readonly start: number
+  readonly end: number
+}
+
+/** All of the time that a date stands for; values without a zone are UTC. `undefined` when it cannot be read. */
+export function timeRange(text: unknown): TimeRange | undefined {
+  const match = typeof text === 'string' ? datePattern.exec(text) : null
+  if (match === null) return undefined
+  const [, year = '', month, day, hour, minute, second, fraction, zone = 'Z'] = match
   const start = Date.parse(
     `${year}-${month ?? '01'}-${day ?? '01'}T${hour ?? '00'}:${minute ?? '00'}:${second ?? '00'}.${(fraction ?? '').padEnd(3, '0')}${zone}`,
   )
-  if (Number.isNaN(start)) throw new FhirProblem(400, 'value', 'A date value cannot be read.')
+  if (Number.isNaN(start)) return undefined
   let length = 1
   if (month === undefined) length = Date.UTC(Number(year) + 1, 0) - Date.UTC(Number(year), 0)
   else if (day === undefined)
@@ -76,21 +82,31 @@ export function parseDateTest(text: string): (instant: number) => boolean {
   else if (hour === undefined) length = 86_400_000
   else if (second === undefined) length = 60_000
   else if (fraction === undefined) length = 1000
-  const end = start + length
+  return { start, end: start + length }
+}
+
+/** A test for the range of a resource (R4 search, "date"). */
+export function parseDateTest(text: string): (range: TimeRange) => boolean {
+  const [, prefix = 'eq', value = ''] = /^(eq|ne|gt|lt|ge|le|sa|eb)?(.*)$/s.exec(text) ?? []
+  const wanted = timeRange(value)
+  if (wanted === undefined) throw new FhirProblem(400, 'value', 'A date value cannot be read.')
+  const within = ({ start, end }: TimeRange): boolean => start >= wanted.start && end <= wanted.end
   switch (prefix) {
     case 'ne':
-      return (instant) => instant < start || instant >= end
+      return (range) => !within(range)
     case 'gt':
-    case 'sa':
-      return (instant) => instant >= end
+      return ({ end }) => end > wanted.end
     case 'lt':
-    case 'eb':
-      return (instant) => instant < start
+      return ({ start }) => start < wanted.start
     case 'ge':
-      return (instant) => instant >= start
+      return (range) => range.end > wanted.end || within(range)
     case 'le':
-      return (instant) => instant < end
+      return (range) => range.start < wanted.start || within(range)
+    case 'sa':
+      return ({ start }) => start >= wanted.end
+    case 'eb':
+      return ({ end }) => end <= wanted.start
     default:
-      return (instant) => instant >= start && instant < end
+      return within
   }
 }

@@ -1,26 +1,37 @@
-import type { StoredVersion } from './model.js'
+import { isLive, type LiveVersion, type StoredVersion } from './model.js'
+import { parseInclude, type Include } from './include.js'
 import { FhirProblem } from './problem.js'
-import type { RepositoryView } from './repository.js'
+import type { FhirProfile } from './profile.js'
+import type { RepositoryView, ScanOrder } from './repository.js'
 import { searchParameters, type Criterion } from './search-parameters.js'
 
-type Pair = readonly [name: string, value: string]
+export type Pair = readonly [name: string, value: string]
 
 export interface SearchRequest {
   readonly criteria: readonly Criterion[]
   /** What was understood, in request order: the `self` link is made of it. */
   readonly used: readonly Pair[]
   readonly count: number
+  /** The text of `_count`, where it was no number and the server took it anyway. */
+  readonly brokenCount: boolean
   readonly onlyCount: boolean
-  readonly order: ((a: StoredVersion, b: StoredVersion) => number) | undefined
+  readonly accurateTotal: boolean
+  readonly order: ScanOrder
+  readonly descending: boolean
+  /** Of these types only; a search of one type has none. */
+  readonly types: readonly string[]
+  readonly elements: readonly string[]
+  readonly includes: readonly Include[]
+  readonly offset: number
 }
 
-const defaultCount = 50
-const maxCount = 1000
 const byName = new Map(searchParameters.map((parameter) => [parameter.name, parameter]))
-const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
-const sorters: Readonly<Record<string, (a: StoredVersion, b: StoredVersion) => number>> = {
-  _id: (a, b) => byText(a.id, b.id),
-  _lastUpdated: (a, b) => a.at - b.at,
+
+export interface SearchRules {
+  readonly fhirBase: string
+  readonly profile: FhirProfile
+  /** `Prefer: handling=strict`. */
+  readonly strict: boolean
 }
 
 function parseCriterion(name: string, value: string, fhirBase: string): Criterion | undefined {
@@ -31,80 +42,138 @@ function parseCriterion(name: string, value: string, fhirBase: string): Criterio
   return parameter.parse(value, modifier, fhirBase)
 }
 
-export function parseSearch(pairs: readonly Pair[], fhirBase: string, strict: boolean): SearchRequest {
-  const criteria: Criterion[] = []
-  const used: Pair[] = []
-  let count = defaultCount
-  let onlyCount = false
-  let order: SearchRequest['order']
-  for (const [name, value] of pairs) {
-    let known = true
-    if (name === '_count') {
-      if (!/^\d{1,9}$/.test(value)) throw new FhirProblem(400, 'value', '`_count` is not a whole number.')
-      count = Math.min(Number(value), maxCount)
-    } else if (name === '_summary' && (value === 'count' || value === 'false')) {
-      onlyCount = value === 'count'
-    } else if (name === '_sort') {
-      const descending = value.startsWith('-')
-      const sorter = sorters[descending ? value.slice(1) : value]
-      if (sorter === undefined)
-        throw new FhirProblem(400, 'not-supported', '`_sort` takes _id or _lastUpdated.')
-      order = descending ? (a, b) => sorter(b, a) : sorter
-    } else if (name === '_total' && ['accurate', 'estimate', 'none'].includes(value)) {
-      // The total is always accurate here; the wish is granted either way.
-    } else if (name === '_format' || name === '_pretty') {
-      continue
-    } else {
-      const criterion = parseCriterion(name, value, fhirBase)
-      if (criterion === undefined) known = false
-      else criteria.push(criterion)
-    }
-    if (known) used.push([name, value])
-    else if (strict) {
-      throw new FhirProblem(
-        400,
-        'not-supported',
-        `The search parameter \`${name.slice(0, 80)}\` is not supported.`,
-      )
-    }
-  }
-  return { criteria, used, count, onlyCount, order }
+function parseCount(value: string, { links, defaultCount, maxCount }: FhirProfile): number {
+  if (/^\d{1,9}$/.test(value)) return Math.min(Number(value), maxCount)
+  // A server with offsets counts with what is no number and finds nothing.
+  if (links === 'offset') return 0
+  if (links === 'none') return defaultCount
+  throw new FhirProblem(400, 'value', '`_count` is not a whole number.')
 }
 
-/** Looks at as few resources as the criteria allow. */
-export function findMatches(
-  view: RepositoryView,
-  type: string,
-  criteria: readonly Criterion[],
-): StoredVersion[] {
-  const ids = criteria.find((criterion) => criterion.ids !== undefined)?.ids
-  const keys = criteria.find((criterion) => criterion.keys !== undefined)?.keys
-  const candidates = new Map<string, StoredVersion>()
-  if (ids !== undefined) {
-    for (const id of ids) {
-      const version = view.current(type, id)
-      if (version?.resource !== undefined) candidates.set(id, version)
-    }
-  } else if (keys !== undefined) {
-    for (const key of keys) for (const version of view.withKey(type, key)) candidates.set(version.id, version)
-  } else {
-    for (const version of view.live(type)) candidates.set(version.id, version)
+function parseSort(value: string): Pick<SearchRequest, 'order' | 'descending'> {
+  const descending = value.startsWith('-')
+  const name = descending ? value.slice(1) : value
+  if (name === '_id') return { order: 'id', descending }
+  if (name === '_lastUpdated') return { order: 'updated', descending }
+  throw new FhirProblem(400, 'not-supported', '`_sort` takes _id or _lastUpdated.')
+}
+
+export function parseSearch(
+  pairs: readonly Pair[],
+  rules: SearchRules,
+  type: string | undefined,
+): SearchRequest {
+  const { profile, fhirBase } = rules
+  const criteria: Criterion[] = []
+  const used: Pair[] = []
+  let request: SearchRequest = {
+    criteria,
+    used,
+    count: profile.defaultCount,
+    brokenCount: false,
+    onlyCount: false,
+    accurateTotal: false,
+    order: 'created',
+    descending: false,
+    types: [],
+    elements: [],
+    includes: [],
+    offset: 0,
   }
-  return [...candidates.values()].filter((version) =>
-    criteria.every((criterion) => criterion.matches(version)),
+  for (const [name, value] of pairs) {
+    const known = control(name, value)
+    if (known === 'silent') continue
+    if (known === 'used') used.push([name, value])
+    else refuseUnknown(name, rules)
+  }
+  return request
+
+  function control(name: string, value: string): 'used' | 'silent' | 'unknown' {
+    switch (name) {
+      case '_count':
+        request = { ...request, count: parseCount(value, profile), brokenCount: !/^\d+$/.test(value) }
+        return 'used'
+      case '_offset':
+        if (profile.links !== 'offset') return 'unknown'
+        if (Number(value) > 10_000)
+          throw new FhirProblem(400, 'invalid', 'Search offset exceeds maximum (10000)')
+        request = { ...request, offset: Number.parseInt(value, 10) || 0 }
+        return 'silent'
+      case '_summary':
+        if (value !== 'count' && value !== 'false') return 'unknown'
+        request = { ...request, onlyCount: value === 'count' }
+        return 'used'
+      case '_sort':
+        if (!profile.sorts) return 'unknown'
+        request = { ...request, ...parseSort(value) }
+        return 'used'
+      case '_total':
+        if (!['accurate', 'estimate', 'none'].includes(value)) return 'unknown'
+        request = { ...request, accurateTotal: value === 'accurate' }
+        return 'used'
+      case '_elements':
+        request = {
+          ...request,
+          elements: [...request.elements, ...value.split(',').map((part) => part.trim())],
+        }
+        return 'used'
+      case '_include':
+        request = { ...request, includes: [...request.includes, parseInclude(value)] }
+        return 'used'
+      case '_type':
+        if (type !== undefined) return 'unknown'
+        request = { ...request, types: value.split(',') }
+        return 'used'
+      case '_format':
+      case '_pretty':
+        return 'silent'
+      default: {
+        const criterion = parseCriterion(name, value, fhirBase)
+        if (criterion === undefined) return 'unknown'
+        criteria.push(criterion)
+        return 'used'
+      }
+    }
+  }
+}
+
+function refuseUnknown(name: string, { profile, strict }: SearchRules): void {
+  if (profile.unknownParameters === 'ignored') return
+  if (profile.unknownParameters === 'handling' && !strict) return
+  throw new FhirProblem(
+    400,
+    'not-supported',
+    `The search parameter \`${name.slice(0, 80)}\` is not supported.`,
   )
+}
+
+/** The keys of the index that narrow a search, if any. */
+export function keysOfCriteria(criteria: readonly Criterion[]): readonly string[] | undefined {
+  return criteria.find((criterion) => criterion.keys !== undefined)?.keys
+}
+
+export function fitsAll(version: StoredVersion, criteria: readonly Criterion[]): boolean {
+  return criteria.every((criterion) => criterion.matches(version))
+}
+
+export interface ConditionalContext {
+  readonly fhirBase: string
+  readonly profile: FhirProfile
+  readonly searchable: RepositoryView
 }
 
 /**
  * Matches of the criteria of a conditional interaction. Unlike in a search, an unknown parameter is refused: ignoring
- * it would widen the condition. A leading `?` or a type name before it is part of the first name and refused as well.
+ * it would widen the condition. A leading `?` is part of the first name and refused as well, where the server's
+ * profile does not misread it.
  */
 export function findConditional(
-  view: RepositoryView,
+  context: ConditionalContext,
   type: string,
   query: string,
-  fhirBase: string,
-): StoredVersion[] {
+): readonly LiveVersion[] {
+  const { fhirBase, profile, searchable } = context
+  if (query.startsWith('?') && profile.questionMarkMatchesAll) return [...searchable.candidates(type)]
   const pairs = [...new URLSearchParams(query.startsWith('?') ? `%3F${query.slice(1)}` : query)]
   if (pairs.length === 0) throw new FhirProblem(400, 'invalid', 'The condition is empty.')
   const criteria = pairs.map(([name, value]) => {
@@ -118,5 +187,10 @@ export function findConditional(
     }
     return criterion
   })
-  return findMatches(view, type, criteria)
+  const ids = criteria.find((criterion) => criterion.ids !== undefined)?.ids
+  const candidates =
+    ids === undefined
+      ? searchable.candidates(type, keysOfCriteria(criteria))
+      : ids.map((id) => searchable.current(type, id)).filter(isLive)
+  return [...candidates].filter((version) => fitsAll(version, criteria))
 }

@@ -1,231 +1,129 @@
 import type { MockToken } from '../auth/credentials.js'
-import { allows, type Letter } from '../auth/scopes.js'
-import { parseJson } from '../json.js'
-import { formOf, type Call } from '../server/call.js'
-import { doneOutcome, runBundle } from './bundles.js'
-import { capabilityStatement } from './capability.js'
-import { historyBundle } from './history.js'
-import { etagOf, typePattern, type Resource, type StoredVersion } from './model.js'
-import type { Pages } from './paging.js'
-import { parsePrefer, requireJsonAccepted, requireJsonBody, type Preferences } from './preferences.js'
+import type { Call } from '../server/call.js'
+import { accessOf, everything, type Access } from './access.js'
+import type { Interaction } from './interactions.js'
+import { createJob, type Caller, type FhirParts, type Place } from './job.js'
+import { typePattern } from './model.js'
+import { parsePrefer, requireJsonAccepted } from './preferences.js'
 import { FhirProblem, outcomeOfProblem } from './problem.js'
-import { readResource, readVersion, versionHeaders } from './reads.js'
-import type { RepositoryView } from './repository.js'
-import { parseSearch } from './search.js'
-import { checkResource } from './structure.js'
-import {
-  createResource,
-  deleteResource,
-  updateResource,
-  type WriteContext,
-  type WriteResult,
-} from './writes.js'
+import { fhirReply } from './reply.js'
 
-export interface FhirServiceParts {
-  readonly view: RepositoryView
-  readonly pages: Pages
-  readonly openRoutes: boolean
-  readonly maxEntries: number
-  readonly startedAt: number
-  tokenOf(headers: Headers): MockToken | undefined
-  open(fhirBase: string): WriteContext
-  commit(context: WriteContext, requestId: number): void
+export interface FhirServiceParts extends FhirParts {
+  readonly interactions: readonly Interaction[]
+  tokenOf(headers: Headers, now: number): MockToken | undefined
 }
 
-export type FhirService = (call: Call) => Response
-
-interface Job {
-  readonly call: Call
-  readonly fhirBase: string
-  readonly preferences: Preferences
-  allow(letter: Letter, type: string): void
-}
-
-function fhirReply(
-  status: number,
-  resource: Resource | undefined,
-  headers: Record<string, string> = {},
-): Response {
-  if (resource === undefined) return new Response(null, { status, headers })
-  return new Response(JSON.stringify(resource), {
-    status,
-    headers: { 'content-type': 'application/fhir+json;charset=utf-8', ...headers },
-  })
-}
+export type FhirService = (call: Call) => Promise<Response>
 
 /** Everything below `/fhir` except discovery. `call.path` starts after `fhir`. */
 export function createFhirService(parts: FhirServiceParts): FhirService {
-  const authorize = (call: Call): Job['allow'] => {
-    if (parts.openRoutes) return () => undefined
-    const token = parts.tokenOf(call.headers)
-    if (token === undefined) {
-      const given = call.headers.has('authorization')
-      const challenge = `Bearer realm="fhir"${given ? ', error="invalid_token"' : ''}`
-      throw new FhirProblem(
-        401,
-        'login',
-        given ? 'The token is unknown or expired.' : 'A Bearer token is needed.',
-        {
-          headers: { 'www-authenticate': challenge },
-        },
-      )
-    }
-    return (letter, type) => {
-      if (allows(token.scope, letter, type)) return
-      throw new FhirProblem(403, 'forbidden', `The token does not allow \`${letter}\` on ${type}.`, {
-        headers: { 'www-authenticate': 'Bearer realm="fhir", error="insufficient_scope"' },
-      })
-    }
-  }
-
-  return (call) => {
+  const rows = parts.interactions.filter(({ needs }) => needs?.(parts.profile) !== false)
+  return async (call) => {
     try {
-      if (call.path.length === 1 && call.path[0] === 'metadata') {
-        requireMethod(call, 'GET', 'HEAD')
-        requireJsonAccepted(call.headers, call.query.get('_format'))
-        return fhirReply(200, capabilityStatement(call.root, parts.openRoutes, parts.startedAt))
-      }
-      const allow = authorize(call)
-      requireJsonAccepted(call.headers, call.query.get('_format'))
-      return route(parts, {
-        call,
-        allow,
-        fhirBase: `${call.root}/fhir`,
-        preferences: parsePrefer(call.headers),
-      })
+      return await answer(parts, rows, call)
     } catch (error) {
       if (!(error instanceof FhirProblem)) throw error
-      return fhirReply(error.status, outcomeOfProblem(error), error.headers)
+      return problemReply(parts, error)
     }
   }
 }
 
-function requireMethod(call: Call, ...allowed: readonly string[]): void {
-  if (allowed.includes(call.method)) return
-  throw new FhirProblem(405, 'not-supported', `${call.method} is not supported here.`, {
-    headers: { allow: allowed.join(', ') },
+function problemReply({ profile }: FhirServiceParts, problem: FhirProblem): Response {
+  const { 'www-authenticate': challenge, ...others } = problem.headers
+  const headers = {
+    ...others,
+    ...(challenge === undefined || !profile.challenge ? {} : { 'www-authenticate': challenge }),
+    ...(profile.nonsenseOnErrors ? { etag: 'W/""', location: '/Patient/undefined' } : {}),
+  }
+  if (problem.status === 406 && profile.emptyNotAcceptable) return fhirReply(406, undefined, headers)
+  return fhirReply(problem.status, outcomeOfProblem(problem, profile.issueText), headers)
+}
+
+async function answer(parts: FhirServiceParts, rows: readonly Interaction[], call: Call): Promise<Response> {
+  const { profile } = parts
+  const known = rows.filter((row) => placeOf(row, call) !== undefined)
+  if (known.length === 0) throw new FhirProblem(404, 'not-found', 'There is nothing here.')
+  const caller = known.every((row) => row.public === true) ? nobody : authorize(parts, call)
+  requireJsonAccepted(call.headers, call.query.get('_format'))
+  if (call.body.length > profile.maxBody.bytes) {
+    throw new FhirProblem(profile.maxBody.status, 'invalid', 'File too large')
+  }
+  const job = createJob(parts, call, parsePrefer(call.headers), caller, (started) =>
+    started.scope === undefined ? everything : accessFor(parts, call, { ...started, scope: started.scope }),
+  )
+  const method = call.method === 'HEAD' ? 'GET' : call.method
+  const row = known.find(
+    (one) => (one.methods as readonly string[]).includes(method) && one.when?.(job) !== false,
+  )
+  const place = row && placeOf(row, call)
+  if (row === undefined || place === undefined) throw refuseMethod(known, call)
+  return row.run(job, place)
+}
+
+function refuseMethod(known: readonly Interaction[], { method }: Call): FhirProblem {
+  const methods = new Set(known.filter(({ when }) => when === undefined).flatMap((row) => row.methods))
+  const allow = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((name) =>
+    methods.has(name === 'HEAD' ? 'GET' : (name as 'GET')),
+  )
+  return new FhirProblem(405, 'not-supported', `${method} is not supported here.`, {
+    headers: { allow: allow.join(', ') },
   })
 }
 
-function route(parts: FhirServiceParts, job: Job): Response {
-  const { call } = job
-  const [type, second, third, fourth, ...rest] = call.path
-  if (type === undefined) {
-    requireMethod(call, 'POST')
-    return systemPost(parts, job)
+/** The open segments of a path, when the path of the row fits. */
+function placeOf({ path }: Interaction, call: Call): Place | undefined {
+  const pattern = path === '' ? [] : path.split('/')
+  if (pattern.length !== call.path.length) return undefined
+  const place = { type: '', id: '', vid: '', token: '' }
+  for (const [index, part] of pattern.entries()) {
+    const segment = call.path[index] ?? ''
+    if (!part.startsWith(':')) {
+      if (part !== segment) return undefined
+      continue
+    }
+    const name = part.slice(1) as keyof typeof place
+    if (name === 'type' ? !typePattern.test(segment) : /^[_$]/.test(segment) && name === 'id')
+      return undefined
+    place[name] = segment
   }
-  if (!typePattern.test(type) || rest.length > 0)
-    throw new FhirProblem(404, 'not-found', 'There is nothing here.')
-  if (second === undefined) {
-    requireMethod(call, 'GET', 'HEAD', 'POST')
-    return call.method === 'POST' ? create(parts, job, type) : search(parts, job, type)
-  }
-  if (second === '_search' && third === undefined) {
-    requireMethod(call, 'POST')
-    return search(parts, job, type)
-  }
-  if (second === '__page' && third !== undefined && fourth === undefined) {
-    requireMethod(call, 'GET', 'HEAD')
-    job.allow('s', type)
-    return fhirReply(200, parts.pages.page(type, third, job.fhirBase))
-  }
-  if (third === undefined) {
-    requireMethod(call, 'GET', 'HEAD', 'PUT', 'DELETE')
-    return instance(parts, job, type, second)
-  }
-  if (third !== '_history') throw new FhirProblem(404, 'not-found', 'There is nothing here.')
-  requireMethod(call, 'GET', 'HEAD')
-  job.allow('r', type)
-  if (fourth === undefined) return fhirReply(200, historyBundle(parts.view, type, second, job.fhirBase))
-  const version = readVersion(parts.view, type, second, fourth)
-  return fhirReply(200, version.resource, versionHeaders(version))
+  return place
 }
 
-function bodyValue(call: Call): unknown {
-  requireJsonBody(call.headers)
-  const value = parseJson(call.body)
-  if (value === undefined) throw new FhirProblem(400, 'structure', 'The body is not JSON in UTF-8.')
-  return value
-}
+const nobody: Caller = { access: everything, scope: undefined, patient: undefined, visible: undefined }
 
-function systemPost(parts: FhirServiceParts, job: Job): Response {
-  const { call, fhirBase, preferences, allow } = job
-  const answer = runBundle(bodyValue(call), {
-    fhirBase,
-    preferences,
-    allow,
-    maxEntries: parts.maxEntries,
-    pages: parts.pages,
-    open: () => parts.open(fhirBase),
-    commit: (context) => parts.commit(context, call.n),
-  })
-  return fhirReply(200, answer)
-}
-
-function search(parts: FhirServiceParts, job: Job, type: string): Response {
-  const { call, fhirBase, preferences } = job
-  job.allow('s', type)
-  const pairs = [...call.query]
-  if (call.method === 'POST') {
-    const form = formOf(call)
-    if (form === undefined) throw new FhirProblem(415, 'not-supported', '_search takes a form body.')
-    pairs.push(...form)
+function accessFor(
+  { profile }: FhirServiceParts,
+  call: Call,
+  token: {
+    readonly scope: string
+    readonly patient: string | undefined
+    readonly visible?: readonly string[] | undefined
+  },
+): Access {
+  const { patient, visible, scope } = token
+  const known = {
+    scope,
+    ...(patient === undefined ? {} : { patient }),
+    ...(visible === undefined ? {} : { visible }),
   }
-  const request = parseSearch(pairs, fhirBase, preferences.strict)
-  return fhirReply(200, parts.pages.search(parts.view, type, request, fhirBase))
+  return accessOf(known, { fhirBase: `${call.root}/fhir`, profile, strict: false })
 }
 
-function create(parts: FhirServiceParts, job: Job, type: string): Response {
-  job.allow('c', type)
-  const resource = checkResource(bodyValue(job.call), type)
-  const context = parts.open(job.fhirBase)
-  const result = createResource(context, resource, job.call.headers.get('if-none-exist') ?? undefined)
-  parts.commit(context, job.call.n)
-  return writeReply(result, job)
-}
-
-function instance(parts: FhirServiceParts, job: Job, type: string, id: string): Response {
-  const { call } = job
-  if (call.method === 'GET' || call.method === 'HEAD') {
-    job.allow('r', type)
-    const version = readResource(parts.view, type, id)
-    return fhirReply(200, version.resource, versionHeaders(version))
+function authorize(parts: FhirServiceParts, call: Call): Caller {
+  if (parts.open) return nobody
+  const token = parts.tokenOf(call.headers, call.now)
+  if (token === undefined) {
+    const given = call.headers.has('authorization')
+    const challenge = `Bearer realm="fhir"${given ? ', error="invalid_token"' : ''}`
+    throw new FhirProblem(
+      401,
+      'login',
+      given ? 'The token is unknown or expired.' : 'A Bearer token is needed.',
+      {
+        headers: { 'www-authenticate': challenge },
+      },
+    )
   }
-  const ifMatch = call.headers.get('if-match') ?? undefined
-  if (call.method === 'DELETE') {
-    job.allow('d', type)
-    const context = parts.open(job.fhirBase)
-    const { version } = deleteResource(context, type, id, ifMatch)
-    parts.commit(context, call.n)
-    const headers = version === undefined ? {} : { etag: etagOf(version) }
-    if (job.preferences.return === 'OperationOutcome') return fhirReply(200, doneOutcome(200), headers)
-    return fhirReply(204, undefined, headers)
-  }
-  job.allow('u', type)
-  const resource = checkResource(bodyValue(call), type)
-  const context = parts.open(job.fhirBase)
-  const result = updateResource(context, id, resource, {
-    ifMatch,
-    ifNoneMatch: call.headers.get('if-none-match') ?? undefined,
-  })
-  parts.commit(context, call.n)
-  return writeReply(result, job)
-}
-
-function writeReply(result: WriteResult, job: Job): Response {
-  const { status, version } = result
-  if (version === undefined) return fhirReply(status, undefined)
-  const headers = { ...versionHeaders(version), location: locationOf(version, job.fhirBase) }
-  switch (job.preferences.return) {
-    case 'minimal':
-      return fhirReply(status, undefined, headers)
-    case 'OperationOutcome':
-      return fhirReply(status, doneOutcome(status), headers)
-    default:
-      return fhirReply(status, version.resource, headers)
-  }
-}
-
-function locationOf(version: StoredVersion, fhirBase: string): string {
-  return `${fhirBase}/${version.type}/${version.id}/_history/${version.version}`
+  const { scope, patient, visible } = token
+  return { access: accessFor(parts, call, { scope, patient, visible }), scope, patient, visible }
 }

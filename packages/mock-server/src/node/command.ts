@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util'
-import { utf8, toBase64 } from '../bytes.js'
+import { toBase64, utf8 } from '../bytes.js'
 import { createMockServer } from '../create-mock-server.js'
 import { MockServerError } from '../errors.js'
+import { fhirProfiles, type FhirProfileName } from '../fhir/profile.js'
+import { addTrialData, trial } from '../trial.js'
 import type { Listening } from './listen.js'
 
 export const helpText = `fhir-outbox-mock - a mock FHIR R4, SMART and C3-PRO server
@@ -10,20 +12,15 @@ Usage: fhir-outbox-mock [options]
 
   --port <number>           port to listen on (default 8080; 0 takes a free one)
   --host <address>          address to bind (default 127.0.0.1)
+  --base-url <url>          the root that links show, where it is not the address of the request
+  --profile <name>          FHIR server to be like: strict (default), blaze, medplum, careless
+  --c3pro <name>            C3-PRO receiver to be like: correct (default), 2016
   --token-seconds <number>  life of access tokens (default 300, C3-PRO 1800)
   --open                    the FHIR routes need no token
   --help                    show this text
 
 Everything is kept in memory and gone when the server stops (Ctrl-C).
 `
-
-/** The credentials that the command puts into its server and prints. Known to everybody: never use them elsewhere. */
-const trial = {
-  clientId: 'mock-client',
-  secret: 'mock-secret',
-  antispam: 'mock-antispam',
-  receipt: 'mock-receipt',
-}
 
 function wholeNumber(text: string | undefined, name: string, max: number): number | undefined {
   if (text === undefined) return undefined
@@ -50,27 +47,36 @@ export async function runMockCommand(
     return undefined
   }
   const tokenSeconds = wholeNumber(options['token-seconds'], 'token-seconds', 1_000_000_000)
+  const baseUrl = options['base-url']
   const mock = createMockServer({
     open: options.open === true,
     limits: { logEntries: 1000 },
+    profiles: {
+      fhir: oneOf(options.profile, 'profile', Object.keys(fhirProfiles) as FhirProfileName[]) ?? 'strict',
+      c3pro: oneOf(options.c3pro, 'c3pro', ['correct', '2016'] as const) ?? 'correct',
+    },
     ...(tokenSeconds === undefined ? {} : { tokenSeconds }),
+    ...(baseUrl === undefined ? {} : { baseUrl }),
   })
-  mock.state.addClient({ clientId: trial.clientId, secret: trial.secret })
-  mock.state.addAntispam(trial.antispam)
-  mock.state.addReceipt(toBase64(utf8(trial.receipt)))
+  addTrialData(mock.state)
   const listening = await mock.listen({
     port: wholeNumber(options.port, 'port', 65_535) ?? 8080,
     ...(options.host === undefined ? {} : { host: options.host }),
   })
-  const { url } = listening
+  const url = baseUrl ?? listening.url
   print(`FHIR Outbox mock server, stop with Ctrl-C
 
-Index page          ${url}/
+Index page          ${url}/   (with examples to copy)
 FHIR R4 base        ${url}/fhir${options.open === true ? '  (no token needed)' : ''}
 Token endpoint      ${url}/auth/token
 Registration        ${url}/auth/register
 Client              ${trial.clientId}
 Client secret       ${trial.secret}
+
+Authorization       ${url}/auth/authorize
+App with a login    ${trial.app}
+Redirect address    ${trial.redirectUri}
+${trial.users.map(({ username, password }) => `Login               ${username} / ${password}`).join('\n')}
 
 C3-PRO registration ${url}/c3pro/register
 C3-PRO token        ${url}/c3pro/oauth
@@ -82,9 +88,23 @@ ${await mock.state.c3pro.certificatePem()}`)
   return listening
 }
 
+function oneOf<T extends string>(text: string | undefined, name: string, known: readonly T[]): T | undefined {
+  if (text === undefined) return undefined
+  const found = known.find((one) => one === text)
+  if (found !== undefined) return found
+  throw new MockServerError(
+    'ERR_MOCK_OPTIONS',
+    `--${name} takes one of: ${known.join(', ')}.`,
+    'See fhir-outbox-mock --help.',
+  )
+}
+
 interface Arguments {
   readonly port?: string | undefined
   readonly host?: string | undefined
+  readonly 'base-url'?: string | undefined
+  readonly profile?: string | undefined
+  readonly c3pro?: string | undefined
   readonly 'token-seconds'?: string | undefined
   readonly open?: boolean | undefined
   readonly help?: boolean | undefined
@@ -98,6 +118,9 @@ function readArguments(args: readonly string[]): Arguments {
       options: {
         port: { type: 'string' },
         host: { type: 'string' },
+        'base-url': { type: 'string' },
+        profile: { type: 'string' },
+        c3pro: { type: 'string' },
         'token-seconds': { type: 'string' },
         open: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getResponse, type HttpHandler } from 'msw'
 import { MockServerError } from '../errors.js'
+import { claimedLengthHeader } from '../server/exchange.js'
 
 export interface ListenOptions {
   /** Default 0: a free port. */
@@ -28,11 +29,7 @@ export async function listen(
   options: ListenOptions,
   sleep: (ms: number, signal: AbortSignal) => Promise<void>,
 ): Promise<Listening> {
-  const [{ createServer }, { Readable }, { pipeline }] = await Promise.all([
-    import('node:http'),
-    import('node:stream'),
-    import('node:stream/promises'),
-  ])
+  const [{ createServer }, { Readable }] = await Promise.all([import('node:http'), import('node:stream')])
   const { host = '127.0.0.1' } = options
   let port = options.port ?? 0
   let closed = false
@@ -66,12 +63,20 @@ export async function listen(
     }
     // An unread body would keep the connection from being used again.
     if (!incoming.complete) outgoing.setHeader('connection', 'close')
-    for (const [name, value] of response.headers) if (name !== 'set-cookie') outgoing.setHeader(name, value)
+    for (const [name, value] of response.headers) {
+      if (name !== 'set-cookie' && name !== claimedLengthHeader) outgoing.setHeader(name, value)
+    }
+    const claimed = response.headers.get(claimedLengthHeader)
+    if (claimed !== null) {
+      outgoing.setHeader('content-length', claimed)
+      // Else the client would wait for the missing bytes on a connection that stays open.
+      outgoing.setHeader('connection', 'close')
+    }
     const cookies = response.headers.getSetCookie()
     if (cookies.length > 0) outgoing.setHeader('set-cookie', cookies)
     outgoing.writeHead(response.status)
     if (response.body === null) outgoing.end()
-    else await pipeline(Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]), outgoing)
+    else await send(response.body.getReader(), outgoing)
   }
 
   const server = createServer((incoming, outgoing) => {
@@ -129,6 +134,22 @@ export async function listen(
       ended.abort()
       await pause()
     },
+  }
+}
+
+/** Writes the body as it comes. A body that breaks off ends the connection after what was there of it. */
+async function send(body: ReadableStreamDefaultReader<Uint8Array>, outgoing: ServerResponse): Promise<void> {
+  outgoing.on('close', () => void body.cancel().catch(() => undefined))
+  try {
+    for (;;) {
+      const { done, value } = await body.read()
+      if (done) break
+      // Also called when the client went away.
+      await new Promise<void>((resolve) => outgoing.write(value, () => resolve()))
+    }
+    outgoing.end()
+  } catch {
+    outgoing.destroy()
   }
 }
 

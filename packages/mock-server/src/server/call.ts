@@ -1,7 +1,9 @@
+import { jsonText } from '../json.js'
+
 /** One request after its body was read, as the services see it. */
 export interface Call {
   readonly method: string
-  /** Absolute URL of the mock's root, without a slash at the end. */
+  /** Absolute URL of the mock's root as links show it, without a slash at the end. */
   readonly root: string
   /** Decoded path segments below the root; empty ones are left out. */
   readonly path: readonly string[]
@@ -10,7 +12,19 @@ export interface Call {
   readonly body: Uint8Array
   /** Number of the exchange in `log`. */
   readonly n: number
+  /** The time of this exchange, in milliseconds since 1970. */
+  readonly now: number
+  readonly trouble: Trouble
 }
+
+/** What faults do to the processing of one request. */
+export interface Trouble {
+  readonly searchLagMs: number
+  readonly ignoreConditions: boolean
+  readonly failEntries: { readonly entries: readonly number[]; readonly status: number } | undefined
+}
+
+export const noTrouble: Trouble = { searchLagMs: 0, ignoreConditions: false, failEntries: undefined }
 
 /** The media type without parameters, in lower case; empty when there is none. */
 export function mediaType(headers: Headers): string {
@@ -22,9 +36,26 @@ export function jsonReply(
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return new Response(JSON.stringify(body), {
+  return new Response(jsonText(body), {
     status,
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers },
+  })
+}
+
+export function htmlReply(
+  status: number,
+  html: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(html, {
+    status,
+    headers: {
+      'content-type': 'text/html;charset=utf-8',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'",
+      ...headers,
+    },
   })
 }
 

@@ -2,7 +2,7 @@ import { http, type HttpHandler } from 'msw'
 import type { Arrival, Exchange } from './exchange.js'
 
 /** First path segments that the mock answers; the empty one is the index page. */
-const areas = ['', 'fhir', 'auth', 'c3pro', '.well-known'] as const
+const areas = ['', 'fhir', 'auth', 'c3pro', '.well-known', 'patient-login', 'authorize-app'] as const
 
 /**
  * One MSW handler list for every mode. `origin` is an absolute URL of the mock's root (a path is allowed), or `*`:

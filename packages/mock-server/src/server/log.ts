@@ -1,3 +1,5 @@
+import type { FaultKind } from './faults.js'
+
 /** One exchange. `status` is `pending` until it ended, `cut` when the connection ended without an answer. */
 export interface LoggedExchange {
   /** 1 for the first exchange of this mock; also the `requestId` in `state.commits`. */
@@ -10,11 +12,13 @@ export interface LoggedExchange {
   readonly at: number
   /** Names in lower case; credentials are replaced by `[redacted]`. */
   readonly requestHeaders: Readonly<Record<string, string>>
+  /** The faults that struck it. */
+  readonly faults: readonly FaultKind[]
 }
 
 export interface ExchangeLog {
   readonly entries: readonly LoggedExchange[]
-  start(method: string, url: string, headers: Headers): number
+  start(exchange: Pick<LoggedExchange, 'method' | 'url' | 'faults'> & { readonly headers: Headers }): number
   finish(n: number, status: number | 'cut'): void
 }
 
@@ -26,12 +30,12 @@ export function createExchangeLog(clock: () => number, limit: number): ExchangeL
   let last = 0
   return {
     entries,
-    start: (method, url, headers) => {
+    start: ({ method, url, faults, headers }) => {
       last += 1
       const requestHeaders = Object.fromEntries(
         [...headers].map(([name, value]) => [name, secretHeaders.has(name) ? '[redacted]' : value]),
       )
-      entries.push({ n: last, method, url, status: 'pending', at: clock(), requestHeaders })
+      entries.push({ n: last, method, url, status: 'pending', at: clock(), requestHeaders, faults })
       if (entries.length > limit * 2) entries.splice(0, entries.length - limit)
       return last
     },
