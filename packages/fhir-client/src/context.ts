@@ -1,7 +1,8 @@
+import { exchangeCompressed, type Compression } from './compression.js'
 import type { ExchangeContext } from './exchange.js'
 import { prepare, prepareFor, type CallOptions, type FhirRequest, type TimeLimits } from './request.js'
 import type { FhirResource, ResourceLike } from './resources.js'
-import { toResponse, type FhirResponse } from './response.js'
+import { toResponse, type Expectation, type FhirResponse } from './response.js'
 import { exchangeWithToken, type TokenSource } from './tokens.js'
 
 /** What all interactions of one client share. */
@@ -9,7 +10,10 @@ export interface ClientContext extends ExchangeContext {
   readonly tokens: TokenSource | undefined
   readonly limits: TimeLimits
   readonly rebaseLinks: boolean
+  readonly compression: Compression
   readonly now: () => number
+  /** From 0 up to 1. */
+  readonly random: () => number
 }
 
 /** The raw door: one request, its answer judged by status and expectation only. */
@@ -19,7 +23,9 @@ export async function call<T extends ResourceLike = FhirResource>(
 ): Promise<FhirResponse<T>> {
   const prepared = prepare(context.base, context.limits, request)
   const tokens = request.auth === 'none' ? undefined : context.tokens
-  const answer = await exchangeWithToken(context, tokens, prepared)
+  const answer = await exchangeCompressed(context.compression, prepared, (one) =>
+    exchangeWithToken(context, tokens, one),
+  )
   return toResponse(
     answer,
     request.expect ?? 'fhir',
@@ -27,10 +33,21 @@ export async function call<T extends ResourceLike = FhirResource>(
   ) as FhirResponse as unknown as FhirResponse<T>
 }
 
-/** A GET of a link that is known to lead to the server. */
-export async function callUrl(context: ClientContext, url: URL, options: CallOptions): Promise<FhirResponse> {
+/** What else may be asked of a link. */
+interface LinkCall {
+  readonly method?: 'GET' | 'DELETE'
+  readonly expect?: Expectation
+}
+
+/** A request to a link that is known to lead to the server. */
+export async function callUrl(
+  context: ClientContext,
+  url: URL,
+  options: CallOptions,
+  { method = 'GET', expect = 'fhir' }: LinkCall = {},
+): Promise<FhirResponse> {
   const { signal, headers } = options
   const timeoutMs = options.timeoutMs ?? context.limits.timeoutMs
-  const prepared = prepareFor(url, 'GET', undefined, { signal, headers, timeoutMs })
-  return toResponse(await exchangeWithToken(context, context.tokens, prepared), 'fhir', context.now)
+  const prepared = prepareFor(url, method, undefined, { signal, headers, timeoutMs })
+  return toResponse(await exchangeWithToken(context, context.tokens, prepared), expect, context.now)
 }

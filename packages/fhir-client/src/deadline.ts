@@ -6,7 +6,7 @@ type StopReason = 'expired' | 'aborted'
 
 /** A time limit joined with a caller's signal. */
 export interface Deadline {
-  /** Aborted when time is up or the caller aborts. */
+  /** Aborted when time is up or the caller aborts. Made when it is first asked for: signals cost. */
   readonly signal: AbortSignal
   /** Set once it stopped; never set again after `end`. */
   stopped(): StopReason | undefined
@@ -21,7 +21,7 @@ export interface Deadline {
  * keeps nothing of a finished request.
  */
 export function startDeadline(timeoutMs: number | undefined, signal: AbortSignal | undefined): Deadline {
-  const controller = new AbortController()
+  let controller: AbortController | undefined
   let reason: StopReason | undefined
   let reject: (error: unknown) => void = () => {}
   const stop = new Promise<never>((_resolve, rejectStop) => {
@@ -32,7 +32,7 @@ export function startDeadline(timeoutMs: number | undefined, signal: AbortSignal
     if (reason !== undefined) return
     reason = why
     end()
-    controller.abort()
+    controller?.abort()
     reject(new Error(`The request was stopped: ${why}.`))
   }
   const onAbort = (): void => finish('aborted')
@@ -45,7 +45,11 @@ export function startDeadline(timeoutMs: number | undefined, signal: AbortSignal
   if (signal?.aborted === true) onAbort()
   else signal?.addEventListener('abort', onAbort)
   return {
-    signal: controller.signal,
+    get signal() {
+      controller ??= new AbortController()
+      if (reason !== undefined) controller.abort()
+      return controller.signal
+    },
     stopped: () => reason,
     race: (promise) => Promise.race([promise, stop]),
     end,

@@ -19,6 +19,9 @@ export type FhirErrorCode =
   | 'ERR_RESPONSE_TOO_LARGE'
   | 'ERR_BAD_LINK'
   | 'ERR_PAGE_EXPIRED'
+  | 'ERR_ASYNC_NO_STATUS'
+  | 'ERR_ASYNC_FAILED'
+  | 'ERR_ASYNC_GONE'
 
 /**
  * Whether the request reached the server.
@@ -76,6 +79,10 @@ const hints: Readonly<Record<FhirErrorCode, string>> = {
   ERR_RESPONSE_TOO_LARGE: 'Ask for smaller pages or raise `maxResponseBytes`.',
   ERR_BAD_LINK: 'The link of this page does not lead to the configured server; check its base URL setting.',
   ERR_PAGE_EXPIRED: 'The paging session is over; start the search again.',
+  ERR_ASYNC_NO_STATUS:
+    'The server works on the request, but its status URL cannot be read or leads elsewhere; in a browser, have `Content-Location` exposed by CORS.',
+  ERR_ASYNC_FAILED: 'Look at `status` and `issues`: they are what the request would have been answered with.',
+  ERR_ASYNC_GONE: 'Cancelled, expired or never there; find out whether the request was applied.',
 }
 
 const brand = Symbol.for('@fhir-outbox/fhir-client/FhirError')

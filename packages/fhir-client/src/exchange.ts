@@ -1,9 +1,9 @@
 import type { BaseUrl } from './base-url.js'
 import { maxTimerMs, startDeadline } from './deadline.js'
 import { FhirError, isFhirError, requestAborted, type FhirErrorCode, type Sent } from './errors.js'
-import { classifyNetworkFailure } from './network-failure.js'
+import { bareCause, classifyNetworkFailure } from './network-failure.js'
 import { discardBody, readBody, type BodyRead } from './read-body.js'
-import type { Sender, SendRequest } from './sender.js'
+import type { ResponseHeaders, Sender, SenderResponse, SendRequest } from './sender.js'
 
 /** What every exchange of one client shares. */
 export interface ExchangeContext {
@@ -27,7 +27,7 @@ export interface Answer {
   readonly method: string
   readonly path: string
   readonly status: number
-  readonly headers: Headers
+  readonly headers: ResponseHeaders
   readonly body: BodyRead
 }
 
@@ -71,7 +71,7 @@ async function exchangeOnce(
   const deadline = startDeadline(timeoutMs, signal)
   try {
     // Asynchronous even for a sender that throws at once.
-    const send = async (outgoing: SendRequest): Promise<Response> => context.sender.send(outgoing)
+    const send = async (outgoing: SendRequest): Promise<SenderResponse> => context.sender.send(outgoing)
     const sending = send({
       method,
       url: url.href,
@@ -81,7 +81,7 @@ async function exchangeOnce(
       timeoutMs,
       signal: deadline.signal,
     })
-    let response: Response
+    let response: SenderResponse
     try {
       response = await deadline.race(sending)
     } catch (error) {
@@ -96,7 +96,8 @@ async function exchangeOnce(
     }
     // Opaque and error responses show nothing; `fetch` gives none for what this package asks, a foreign sender may.
     if (response.status === 0) throw sendFailure(request, new Error('The answer has no status.'), undefined)
-    const limit = response.ok ? context.maxResponseBytes : Math.min(maxErrorBytes, context.maxResponseBytes)
+    const succeeded = response.status >= 200 && response.status <= 299
+    const limit = succeeded ? context.maxResponseBytes : Math.min(maxErrorBytes, context.maxResponseBytes)
     const read = await readBody(response, limit, deadline)
     if (read.state === 'aborted') throw requestAborted('maybe', signal?.reason)
     return { method, path: url.pathname, status: response.status, headers: response.headers, body: read }
@@ -155,7 +156,7 @@ function sendFailure(
     method,
     path,
     sent: claimed.sent ?? guessed.sent,
-    cause: error,
+    cause: bareCause(error),
   })
 }
 

@@ -1,70 +1,69 @@
+import { isRaw, type RequestBody } from './body.js'
+import { conditionQuery, invalid, type Condition, type Preconditions } from './conditions.js'
 import { call, type ClientContext } from './context.js'
 import { isFhirError } from './errors.js'
-import { conditionTag } from './etag.js'
-import { invalid, type CallOptions } from './request.js'
+import { segment, typePath } from './paths.js'
+import type { CallOptions } from './request.js'
 import {
   isBundle,
   type Bundle,
   type CapabilityStatement,
+  type FhirResource,
   type ResourceLike,
   type Stored,
 } from './resources.js'
-import type { FhirResponse } from './response.js'
-import { typePath, unexpected } from './search.js'
-import { conditionQuery, type SearchParams } from './search-params.js'
+import { expectType, type FhirResponse } from './response.js'
 
-/** What a write should be answered with. Servers may do as they like. */
-export type ReturnPreference = 'minimal' | 'representation' | 'OperationOutcome'
+/** Options of `read`, `vread` and `capabilities`. With a condition, status 304 means that nothing has changed. */
+export interface ReadOptions extends CallOptions, Pick<Preconditions, 'ifNoneMatch' | 'ifModifiedSince'> {}
 
 /** Options of `create`. */
-export interface CreateOptions extends CallOptions {
-  /** Create only if this search finds nothing: `identifier=system|value`, or parameters. */
-  readonly ifNoneExist?: string | SearchParams | undefined
-  readonly prefer?: ReturnPreference | undefined
-}
+export interface CreateOptions extends CallOptions, Pick<Preconditions, 'ifNoneExist' | 'prefer'> {}
 
-/** Options of `update`. */
-export interface UpdateOptions extends CallOptions {
-  /** Version id or ETag the stored resource must have. */
-  readonly ifMatch?: string | undefined
-  /** `'*'`: only if there is none yet. */
-  readonly ifNoneMatch?: string | undefined
-  readonly prefer?: ReturnPreference | undefined
-}
+/** Options of `update` and `updateWhere`. */
+export interface UpdateOptions
+  extends CallOptions, Pick<Preconditions, 'ifMatch' | 'ifNoneMatch' | 'prefer'> {}
 
-/** Options of `delete`. */
-export interface DeleteOptions extends CallOptions {
-  /** Version id or ETag the stored resource must have. */
-  readonly ifMatch?: string | undefined
-}
+/** Options of `patch` and `patchWhere`. */
+export interface PatchOptions extends CallOptions, Pick<Preconditions, 'ifMatch' | 'prefer'> {}
+
+/** Options of `delete`, `deleteWhere` and `deleteHistory`. */
+export interface DeleteOptions extends CallOptions, Pick<Preconditions, 'ifMatch' | 'prefer'> {}
 
 /** Options of `transaction` and `batch`. */
-export interface BundleOptions extends CallOptions {
-  readonly prefer?: ReturnPreference | undefined
-}
+export interface BundleOptions extends CallOptions, Pick<Preconditions, 'prefer'> {}
+
+/** One step of a JSON Patch, see https://www.rfc-editor.org/rfc/rfc6902 */
+export type PatchOperation =
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string }
+  | { readonly op: 'move' | 'copy'; readonly path: string; readonly from: string }
+
+/** What `patch` sends: JSON Patch as a list or as bytes, or a FHIRPath Patch as a `Parameters` resource. */
+export type Patch = readonly PatchOperation[] | Uint8Array | FhirResource | ResourceLike
 
 /** `GET metadata`, public by the standard: asked without a token first, with one when the server wants it. */
 export async function capabilities(
   context: ClientContext,
-  options: CallOptions,
+  options: ReadOptions,
 ): Promise<FhirResponse<CapabilityStatement>> {
   const request = { ...options, method: 'GET', path: 'metadata' } as const
   try {
     return expectType(
-      await call<CapabilityStatement>(context, { ...request, auth: 'none' }),
       context,
+      await call<CapabilityStatement>(context, { ...request, auth: 'none' }),
+      request,
       'CapabilityStatement',
-      'metadata',
     )
   } catch (error) {
     const refused = isFhirError(error) && (error.status === 401 || error.status === 403)
     if (!refused || context.tokens === undefined) throw error
   }
   return expectType(
-    await call<CapabilityStatement>(context, request),
     context,
+    await call<CapabilityStatement>(context, request),
+    request,
     'CapabilityStatement',
-    'metadata',
   )
 }
 
@@ -74,12 +73,12 @@ export async function read<T extends ResourceLike>(
   type: string,
   id: string,
   version: string | undefined,
-  options: CallOptions,
+  options: ReadOptions,
 ): Promise<FhirResponse<T>> {
   const history = version === undefined ? '' : `/_history/${segment(version)}`
-  const path = `${typePath(type)}/${segment(id)}${history}`
-  const response = await call<T>(context, { ...options, method: 'GET', path })
-  return type === 'OperationOutcome' ? response : expectType(response, context, type, path)
+  const request = { ...options, method: 'GET', path: `${typePath(type)}/${segment(id)}${history}` } as const
+  const response = await call<T>(context, request)
+  return type === 'OperationOutcome' ? response : expectType(context, response, request, type)
 }
 
 export async function create<T extends ResourceLike>(
@@ -87,109 +86,106 @@ export async function create<T extends ResourceLike>(
   resource: T,
   options: CreateOptions,
 ): Promise<FhirResponse<Stored<T>>> {
-  const { ifNoneExist, prefer } = options
-  const condition = ifNoneExist === undefined ? undefined : conditionQuery(ifNoneExist)
-  // An empty condition matches everything on one server and nothing on the next.
-  if (condition === '') throw invalid('The condition of a conditional create is empty.')
-  return call<Stored<T>>(context, {
+  return call(context, {
     ...options,
     method: 'POST',
     path: typePath(resource.resourceType),
     body: resource,
-    headers: conditions({ 'if-none-exist': condition, prefer: preference(prefer) }, options),
   })
 }
 
 export async function update<T extends ResourceLike>(
   context: ClientContext,
   resource: T,
+  condition: Condition | undefined,
   options: UpdateOptions,
 ): Promise<FhirResponse<Stored<T>>> {
-  if (resource.id === undefined || resource.id === '')
+  const { resourceType, id } = resource
+  if (condition === undefined && (id === undefined || id === '')) {
     throw invalid('An update needs the id inside the resource.')
-  return call<Stored<T>>(context, {
+  }
+  return call(context, {
     ...options,
     method: 'PUT',
-    path: `${typePath(resource.resourceType)}/${segment(resource.id)}`,
+    path: target(resourceType, condition === undefined ? (id ?? '') : { condition }),
     body: resource,
-    headers: conditions(
-      {
-        'if-match': tag(options.ifMatch),
-        'if-none-match': tag(options.ifNoneMatch),
-        prefer: preference(options.prefer),
-      },
-      options,
-    ),
+  })
+}
+
+export async function patch<T extends ResourceLike>(
+  context: ClientContext,
+  type: string,
+  picked: Picked,
+  change: Patch,
+  options: PatchOptions,
+): Promise<FhirResponse<T>> {
+  const isFhirPath = isParameters(change)
+  if (!isFhirPath && !Array.isArray(change) && !(change instanceof Uint8Array)) {
+    throw invalid('The patch is neither a list of operations nor Parameters.')
+  }
+  return call(context, {
+    ...options,
+    method: 'PATCH',
+    path: target(type, picked),
+    // A list of operations is JSON, also when it is empty.
+    body: Array.isArray(change) ? JSON.stringify(change) : change,
+    headers: isFhirPath
+      ? options.headers
+      : { 'content-type': 'application/json-patch+json', ...options.headers },
   })
 }
 
 export async function remove(
   context: ClientContext,
   type: string,
+  picked: Picked,
+  options: DeleteOptions,
+): Promise<FhirResponse> {
+  return call(context, { ...options, method: 'DELETE', path: target(type, picked) })
+}
+
+/** Deletes every version but the current one, where the server allows it. */
+export async function deleteHistory(
+  context: ClientContext,
+  type: string,
   id: string,
   options: DeleteOptions,
 ): Promise<FhirResponse> {
-  return call(context, {
-    ...options,
-    method: 'DELETE',
-    path: `${typePath(type)}/${segment(id)}`,
-    headers: conditions({ 'if-match': tag(options.ifMatch) }, options),
-  })
+  return call(context, { ...options, method: 'DELETE', path: `${target(type, id)}/_history` })
 }
 
 /**
  * Posts a bundle to the base. The answer is a Bundle whose entries each have a status of their own, also after a
- * transaction: some servers run it as a batch and say 200.
+ * transaction: some servers run it as a batch and say 200. Bytes are sent as they are.
  */
 export async function postBundle(
   context: ClientContext,
-  bundle: ResourceLike,
+  bundle: RequestBody,
   type: 'transaction' | 'batch',
   options: BundleOptions,
 ): Promise<FhirResponse<Bundle>> {
-  if (!isBundle(bundle) || bundle.type !== type)
+  if (!isRaw(bundle) && !isBundleOf(bundle, type)) {
     throw invalid(`The resource is not a Bundle of type ${type}.`)
-  const response = await call<Bundle>(context, {
-    ...options,
-    method: 'POST',
-    path: '',
-    body: bundle,
-    headers: conditions({ prefer: preference(options.prefer) }, options),
-  })
+  }
+  const request = { ...options, method: 'POST', path: '', body: bundle } as const
+  const response = await call<Bundle>(context, request)
   // 202 announces the answer for later, when the caller has asked for that with its own `prefer` header.
-  return response.status === 202 ? response : expectType(response, context, 'Bundle', '', 'POST')
+  return response.status === 202 ? response : expectType(context, response, request, 'Bundle')
 }
 
-function expectType<T extends ResourceLike>(
-  response: FhirResponse<T>,
-  context: ClientContext,
-  type: string,
-  path: string,
-  method = 'GET',
-): FhirResponse<T> {
-  if (response.resource?.resourceType === type) return response
-  const below = path === '' ? context.base.path : `${context.base.path}/${path}`
-  throw unexpected(response, method, below, type)
+/** One resource, by its id or by a search that finds it. */
+export type Picked = string | { readonly condition: Condition }
+
+function target(type: string, picked: Picked): string {
+  return typeof picked === 'string'
+    ? `${typePath(type)}/${segment(picked)}`
+    : `${typePath(type)}?${conditionQuery(picked.condition)}`
 }
 
-function conditions(
-  wanted: Readonly<Record<string, string | undefined>>,
-  options: CallOptions,
-): Readonly<Record<string, string>> {
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(wanted)) if (value !== undefined) headers[name] = value
-  return { ...headers, ...options.headers }
+function isBundleOf(value: object, type: string): boolean {
+  return isBundle(value as ResourceLike) && Reflect.get(value, 'type') === type
 }
 
-function preference(prefer: ReturnPreference | undefined): string | undefined {
-  return prefer === undefined ? undefined : `return=${prefer}`
-}
-
-function tag(value: string | undefined): string | undefined {
-  return value === undefined ? undefined : conditionTag(value)
-}
-
-function segment(id: string): string {
-  if (id === '' || id === '.' || id === '..') throw invalid('The id is not one.')
-  return encodeURIComponent(id)
+function isParameters(value: object): boolean {
+  return Reflect.get(value, 'resourceType') === 'Parameters'
 }

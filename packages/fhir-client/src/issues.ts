@@ -17,11 +17,21 @@ export interface Complaints {
 export function readComplaints(text: string, contentType: string | undefined): Complaints {
   const value = parseJson(text)
   if (isRecord(value)) {
-    return value['resourceType'] === 'OperationOutcome' ? fromOutcome(value) : plain(fromJson(value))
+    // Where a waiting time may hide: in the words of an outcome, anywhere in other JSON.
+    return value['resourceType'] === 'OperationOutcome'
+      ? fromOutcome(value)
+      : { issues: fromJson(value), diagnostics: [text] }
   }
   const trimmed = text.trim()
   const markup = trimmed.startsWith('<') || /html|xml/i.test(contentType ?? '')
   return trimmed === '' || markup ? plain([]) : plain([{ code: 'unknown', text: cut(trimmed) }])
+}
+
+/** The issues of something that should be an OperationOutcome. */
+export function issuesOf(outcome: unknown): readonly FhirIssue[] {
+  return isRecord(outcome) && outcome['resourceType'] === 'OperationOutcome'
+    ? fromOutcome(outcome).issues
+    : []
 }
 
 function plain(issues: readonly FhirIssue[]): Complaints {

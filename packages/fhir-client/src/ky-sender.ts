@@ -1,7 +1,7 @@
 import ky from 'ky'
 import { startDeadline } from './deadline.js'
 import { FhirError, requestAborted } from './errors.js'
-import { classifyNetworkFailure } from './network-failure.js'
+import { bareCause, classifyNetworkFailure } from './network-failure.js'
 import type { Sender, SendRequest } from './sender.js'
 
 /** Options of `kySender`. */
@@ -64,7 +64,11 @@ function sendFailure(
     })
   }
   const { code, sent } = classifyNetworkFailure(error)
-  return new FhirError(code, `${request.method} ${path} got no answer.`, { ...known, sent, cause: error })
+  return new FhirError(code, `${request.method} ${path} got no answer.`, {
+    ...known,
+    sent,
+    cause: bareCause(error),
+  })
 }
 
 function copy(body: Uint8Array | string): Uint8Array<ArrayBuffer> {

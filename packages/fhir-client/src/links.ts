@@ -1,14 +1,15 @@
 import { isBelow, type BaseUrl } from './base-url.js'
 import { FhirError } from './errors.js'
-import type { BundleLink } from './resources.js'
+import { isRecord, type BundleLink, type OperationOutcome } from './resources.js'
+import type { FhirResponse } from './response.js'
 
 /** What a page says about itself and its neighbours. */
 export interface LinkContext {
   readonly base: BaseUrl
   /** The URL the page was asked from. */
   readonly pageUrl: URL
-  /** The type searched for; where it stands in a foreign URL shows where the server thinks its base is. */
-  readonly type: string
+  /** First path segment of what was asked for; where it stands in a foreign URL shows the server's own base. */
+  readonly anchor: string
   /** Path of the base as the server knows it, when an earlier page has shown it. */
   readonly serverBase: string | undefined
   /** `false`: links that do not lie below the base are refused instead of rewritten. */
@@ -50,19 +51,19 @@ export function followableUrl(context: LinkContext, link: string): URL {
 export function serverBaseOf(
   links: readonly BundleLink[] | undefined,
   pageUrl: URL,
-  type: string,
+  anchor: string,
 ): string | undefined {
   const self = linkUrl(links, 'self')
   if (self === undefined || !URL.canParse(self, pageUrl)) return undefined
   const path = new URL(self, pageUrl).pathname
-  const tail = afterType(path, type)
+  const tail = fromAnchor(path, anchor)
   return tail === undefined ? undefined : path.slice(0, -tail.length)
 }
 
 /** The part of a foreign path that comes after what that server takes for its base. */
 function tailOf(context: LinkContext, url: URL): string | undefined {
-  const { base, serverBase, type } = context
-  const own = afterType(url.pathname, type)
+  const { base, serverBase, anchor } = context
+  const own = fromAnchor(url.pathname, anchor)
   if (own !== undefined) return own
   for (const prefix of [serverBase, base.path]) {
     if (prefix === undefined || prefix === '') continue
@@ -72,9 +73,47 @@ function tailOf(context: LinkContext, url: URL): string | undefined {
   return serverBase === '' ? url.pathname : undefined
 }
 
-function afterType(path: string, type: string): string | undefined {
-  const at = `${path}/`.lastIndexOf(`/${type}/`)
+function fromAnchor(path: string, anchor: string): string | undefined {
+  const at = `${path}/`.lastIndexOf(`/${anchor}/`)
   return at === -1 ? undefined : path.slice(at)
+}
+
+/**
+ * Where to ask how far an asynchronous request is. From `Content-Location`, which browsers hide unless the server
+ * exposes it, else from the outcome of the body; led onto the configured server like a paging link. `undefined`
+ * when there is none to be followed.
+ */
+export function statusUrlOf(base: BaseUrl, rebase: boolean, response: FhirResponse): URL | undefined {
+  const text = response.headers['content-location'] ?? urlInside(response.outcome)
+  const pageUrl = new URL(`${base.href}/`)
+  if (text === undefined || !URL.canParse(text, pageUrl)) return undefined
+  const url = new URL(text, pageUrl)
+  url.hash = ''
+  if (isBelow(base, url)) return url
+  const tail = rebase ? jobTail(base, url) : undefined
+  if (tail !== undefined) return new URL(base.href + tail + url.search)
+  return rebase && url.origin === base.origin ? url : undefined
+}
+
+/** Blaze, Medplum, and the Bulk Data status paths of HAPI and others. */
+const knownJobPaths = /\/(?:__async-status\/[^/]+|job\/[^/]+\/status|\$export-poll-status)$/
+
+function jobTail(base: BaseUrl, url: URL): string | undefined {
+  const known = knownJobPaths.exec(url.pathname)?.[0]
+  if (known !== undefined) return known
+  // A server behind a proxy mostly has the same last segment: `/fhir`, `/r4`.
+  const last = base.path.slice(base.path.lastIndexOf('/'))
+  const at = last === '' ? -1 : url.pathname.indexOf(`${last}/`)
+  return at === -1 ? undefined : url.pathname.slice(at + last.length)
+}
+
+function urlInside(outcome: OperationOutcome | undefined): string | undefined {
+  const issues: readonly unknown[] = Array.isArray(outcome?.issue) ? outcome.issue : []
+  for (const issue of issues) {
+    const said = isRecord(issue) ? issue['diagnostics'] : undefined
+    if (typeof said === 'string' && /^https?:\/\/\S+$/.test(said)) return said
+  }
+  return undefined
 }
 
 export function badLink(pageUrl: URL): FhirError {

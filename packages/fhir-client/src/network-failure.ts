@@ -109,3 +109,15 @@ function text(error: object, member: string): string {
   const value: unknown = Reflect.get(error, member)
   return typeof value === 'string' ? value : ''
 }
+
+/**
+ * The part of a platform's error that may be kept: words, codes and causes. Some carry what came over the wire in
+ * members of their own.
+ */
+export function bareCause(error: unknown, depth = 0): Error | undefined {
+  if (typeof error !== 'object' || error === null || depth > 4) return undefined
+  const cause = 'cause' in error ? bareCause(error.cause, depth + 1) : undefined
+  const bare = new Error(text(error, 'message'), cause === undefined ? undefined : { cause })
+  const facts = ['name', 'code', 'syscall'].map((member) => [member, text(error, member)] as const)
+  return Object.assign(bare, Object.fromEntries(facts.filter(([, value]) => value !== '')))
+}

@@ -1,5 +1,6 @@
 import { resolvePath, type BaseUrl } from './base-url.js'
-import { FhirError } from './errors.js'
+import { encodeBody, type RequestBody } from './body.js'
+import { invalid, preconditionHeaders, type Preconditions } from './conditions.js'
 import { checkTimeout, type PreparedRequest } from './exchange.js'
 import type { Expectation } from './response.js'
 
@@ -13,12 +14,12 @@ export interface CallOptions {
 }
 
 /** A request as `client.request` takes it. */
-export interface FhirRequest extends CallOptions {
+export interface FhirRequest extends CallOptions, Preconditions {
   readonly method: string
   /** Below the base URL, query allowed: `Patient/1`, `Observation?code=8867-4`, `''` for the base itself. */
   readonly path: string
-  /** Bytes and strings leave untouched; an object leaves as JSON. */
-  readonly body?: Uint8Array | string | object | undefined
+  /** Bytes and text leave untouched, a list of `Uint8Array` as one body; any other object leaves as JSON. */
+  readonly body?: RequestBody | undefined
   /** What a 2xx body must be. Default: `'fhir'`. */
   readonly expect?: Expectation | undefined
   /** `'none'` sends no token, e.g. for public metadata. Default: `'token'`. */
@@ -45,7 +46,9 @@ export function prepare(base: BaseUrl, limits: TimeLimits, request: FhirRequest)
   // A POST to the base itself is a batch or transaction, and takes its time.
   const isBundle = method === 'POST' && /^\/?$/.test(request.path)
   return prepareFor(resolvePath(base, request.path), method, body, {
-    ...request,
+    signal: request.signal,
+    // What the caller wrote itself comes last and wins.
+    headers: { ...preconditionHeaders(request), ...request.headers },
     timeoutMs: request.timeoutMs ?? (isBundle ? limits.bundleTimeoutMs : limits.timeoutMs),
   })
 }
@@ -82,21 +85,4 @@ function mergeHeaders(
     headers[lower] = value
   }
   return headers
-}
-
-function encodeBody(body: Uint8Array | string | object | undefined): Uint8Array | string | undefined {
-  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) return body
-  if (ArrayBuffer.isView(body) || body instanceof ArrayBuffer) throw invalid('Bytes must be a Uint8Array.')
-  try {
-    const text: unknown = JSON.stringify(body)
-    if (typeof text === 'string') return text
-  } catch {
-    // The parser's words may quote the body.
-  }
-  throw invalid('The body cannot be written as JSON.')
-}
-
-/** An `ERR_INVALID_REQUEST` for something found out before sending. */
-export function invalid(message: string): FhirError {
-  return new FhirError('ERR_INVALID_REQUEST', message, { sent: 'no' })
 }

@@ -15,6 +15,16 @@ export interface FhirResource extends ResourceLike {
 /** A resource as a server gives it back: with an id, whether or not it was sent with one. */
 export type Stored<T extends ResourceLike> = T & { readonly id?: string | undefined }
 
+/** A union of resource types says what a client is for: `FhirResource` of `fhir/r4`, `Patient | Observation`, … */
+export type TypeName<R extends ResourceLike> = R['resourceType'] | (string & {})
+
+/** The member of a union that has this type name; a resource of unknown content for names outside the union. */
+export type ResourceOf<R extends ResourceLike, N extends string> = string extends R['resourceType']
+  ? R
+  : [Extract<R, { readonly resourceType: N }>] extends [never]
+    ? FhirResource
+    : Extract<R, { readonly resourceType: N }>
+
 /** `Resource.meta`, as far as a client needs it. */
 export interface ResourceMeta {
   readonly versionId?: string

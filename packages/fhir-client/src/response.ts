@@ -1,3 +1,4 @@
+import type { BaseUrl } from './base-url.js'
 import { FhirError } from './errors.js'
 import { versionOfEtag } from './etag.js'
 import type { Answer } from './exchange.js'
@@ -11,11 +12,12 @@ import {
   type ResourceLike,
 } from './resources.js'
 import { retryAfterMs } from './retry-after.js'
+import type { ResponseHeaders } from './sender.js'
 
 /**
  * What a 2xx body must be.
  * - `fhir`: empty or a resource
- * - `any`: empty or JSON without a member `error`, such as the answer of an encrypted endpoint
+ * - `any`: empty or JSON that is no error in disguise, such as the answer of an encrypted endpoint or `$graphql`
  * - `bytes`: anything, uninterpreted
  */
 export type Expectation = 'fhir' | 'any' | 'bytes'
@@ -28,7 +30,7 @@ export type ResponseBody<T extends ResourceLike = FhirResource> =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
 
-/** A 2xx answer. Members are absent when the server did not say. */
+/** A 2xx answer, or a 304 to a conditional read. Members are absent when the server did not say. */
 export interface FhirResponse<T extends ResourceLike = FhirResource> {
   readonly status: number
   readonly body: ResponseBody<T>
@@ -40,13 +42,17 @@ export interface FhirResponse<T extends ResourceLike = FhirResource> {
   readonly text?: string
   /** As sent, e.g. `W/"3"`. */
   readonly etag?: string
-  /** Version id from the ETag, else from `Location`. Opaque; not always a number. */
+  /** Version id from the ETag, else from `Location`, else from the body. Opaque; not always a number. */
   readonly version?: string
-  /** From `Location`. Servers leave it out now and then: also look at `resource.id`. */
+  /** From `Location`. Servers leave it out now and then: `id` looks further. */
   readonly location?: ResourceAddress
+  /** Id from `Location`, else from the body. */
+  readonly id?: string
   /** As sent. */
   readonly lastModified?: string
   readonly contentType?: string
+  /** How long the server asks to wait before the next look, with a 202. */
+  readonly retryAfterMs?: number
   /** A few harmless headers by lower-case name: `content-location`, `retry-after`, `x-request-id`, … */
   readonly headers: Readonly<Record<string, string>>
 }
@@ -64,10 +70,12 @@ const keptHeaders = [
 
 /** Turns an answer into a response, or throws what it means. */
 export function toResponse(answer: Answer, expect: Expectation, now: () => number): FhirResponse {
-  if (answer.status < 200 || answer.status > 299) throw httpFailure(answer, now)
-  const facts = factsOf(answer)
+  const unchanged = answer.status === 304 && answer.method === 'GET'
+  if ((answer.status < 200 || answer.status > 299) && !unchanged) throw httpFailure(answer, now)
+  const facts = factsOf((name) => answer.headers.get(name) ?? undefined)
   const { method, path, body } = answer
-  const said = { method, path, status: answer.status, ...facts }
+  const { lastModified: _lastModified, ...inHeaders } = facts
+  const said = { method, path, status: answer.status, ...inHeaders }
   if (body.state === 'too-large') {
     throw new FhirError('ERR_RESPONSE_TOO_LARGE', `${method} ${path} was answered with more than allowed.`, {
       ...said,
@@ -97,29 +105,64 @@ export function toResponse(answer: Answer, expect: Expectation, now: () => numbe
       sent: 'maybe',
     })
   }
-  const lastModified = answer.headers.get('last-modified') ?? undefined
+  const waitMs = retryAfterMs(answer.status, answer.headers, [], now)
   return {
     status: answer.status,
     ...content,
     ...facts,
-    ...(lastModified === undefined ? {} : { lastModified }),
+    ...identity(facts, content.resource),
+    ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
     headers: keepHeaders(answer.headers),
   }
 }
 
+/** A response that came as an entry of a Bundle: `resource` is its body, `said` its `response` element. */
+export function entryResponse(
+  status: number,
+  resource: FhirResource | undefined,
+  said: Readonly<Record<string, unknown>>,
+  headers: FhirResponse['headers'],
+): FhirResponse {
+  const names: Readonly<Record<string, string>> = { 'last-modified': 'lastModified' }
+  const facts = factsOf((name) => someText(said[names[name] ?? name]))
+  const body = resource ?? (isResource(said['outcome']) ? said['outcome'] : undefined)
+  const content: Content = body === undefined ? { body: { kind: 'empty' } } : resourceContent(body)
+  return { status, ...content, ...facts, ...identity(facts, content.resource), headers }
+}
+
+/** What the body says where the headers said nothing: proxies strip them, and browsers hide them. */
+function identity(facts: Facts, resource: FhirResource | undefined): Pick<FhirResponse, 'id' | 'version'> {
+  const id = facts.location?.id ?? someText(resource?.id)
+  const version = facts.version ?? someText(resource?.meta?.versionId)
+  return { ...(id === undefined ? {} : { id }), ...(version === undefined ? {} : { version }) }
+}
+
+function someText(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
 type Content = Pick<FhirResponse, 'body' | 'resource' | 'outcome' | 'text'>
 
-function interpret(bytes: Uint8Array, expect: Expectation): Content | undefined {
+/** Body and text of an answer; `undefined` for one that is not what was expected. */
+export function interpret(bytes: Uint8Array, expect: Expectation): Content | undefined {
   if (bytes.byteLength === 0) return { body: { kind: 'empty' } }
   if (expect === 'bytes') return { body: { kind: 'bytes', bytes } }
   const text = new TextDecoder().decode(bytes)
   if (text.trim() === '') return { body: { kind: 'empty' } }
   const value = parseJson(text)
-  if (isOutcome(value)) return { body: { kind: 'outcome', outcome: value }, outcome: value, text }
-  if (isResource(value)) return { body: { kind: 'resource', resource: value }, resource: value, text }
-  // C3-PRO servers answer some failures with status 200 and `{'error': …}`, which is not even JSON.
-  const acceptable = expect === 'any' && value !== undefined && !(isRecord(value) && 'error' in value)
-  return acceptable ? { body: { kind: 'json', value }, text } : undefined
+  if (isResource(value)) return { ...resourceContent(value), text }
+  // C3-PRO servers answer some failures with status 200 and `{'error': …}`, which is not even JSON. The `error`
+  // of a Bulk Data manifest is a list of files.
+  const disguised = isRecord(value) && 'error' in value && !Array.isArray(value['error'])
+  return expect === 'any' && value !== undefined && !disguised
+    ? { body: { kind: 'json', value }, text }
+    : undefined
+}
+
+function resourceContent(resource: FhirResource): Content {
+  return isOutcome(resource)
+    ? { body: { kind: 'outcome', outcome: resource }, outcome: resource }
+    : { body: { kind: 'resource', resource }, resource }
 }
 
 function isOutcome(value: unknown): value is OperationOutcome {
@@ -127,27 +170,29 @@ function isOutcome(value: unknown): value is OperationOutcome {
 }
 
 function isShort(answer: Answer, bytes: Uint8Array): boolean {
-  if (answer.headers.has('content-encoding')) return false
+  if (answer.headers.get('content-encoding') !== null) return false
   return Number(answer.headers.get('content-length') ?? 0) > bytes.byteLength
 }
 
-type Facts = Pick<FhirResponse, 'etag' | 'version' | 'location' | 'contentType'>
+type Facts = Pick<FhirResponse, 'etag' | 'version' | 'location' | 'contentType' | 'lastModified'>
 
 /** ETag and Location are read from successes only: careless servers put nonsense into those of errors. */
-function factsOf(answer: Answer): Facts {
-  const etag = answer.headers.get('etag') ?? undefined
-  const location = parseLocation(answer.headers.get('location'))
+function factsOf(get: (name: string) => string | undefined): Facts {
+  const etag = get('etag')
+  const location = parseLocation(get('location'))
   const version = versionOfEtag(etag) ?? location?.version
-  const contentType = answer.headers.get('content-type') ?? undefined
+  const contentType = get('content-type')
+  const lastModified = get('last-modified')
   return {
     ...(etag === undefined || etag === '' || etag === 'W/""' || etag === '""' ? {} : { etag }),
     ...(version === undefined ? {} : { version }),
     ...(location === undefined ? {} : { location }),
     ...(contentType === undefined ? {} : { contentType }),
+    ...(lastModified === undefined ? {} : { lastModified }),
   }
 }
 
-function keepHeaders(headers: Headers): Readonly<Record<string, string>> {
+function keepHeaders(headers: ResponseHeaders): Readonly<Record<string, string>> {
   const kept: Record<string, string> = {}
   for (const name of keptHeaders) {
     const value = headers.get(name)
@@ -177,4 +222,32 @@ function complaintsOf(answer: Answer): ReturnType<typeof readComplaints> {
   if (answer.body.state !== 'complete') return { issues: [], diagnostics: [] }
   const contentType = answer.headers.get('content-type') ?? undefined
   return readComplaints(new TextDecoder().decode(answer.body.bytes), contentType)
+}
+
+/** Passes on an answer that holds the wanted type, or 304. Throws `ERR_NOT_FHIR` for any other. */
+export function expectType<T extends ResourceLike>(
+  context: { readonly base: BaseUrl },
+  response: FhirResponse<T>,
+  request: { readonly method: string; readonly path: string },
+  type: string,
+): FhirResponse<T> {
+  if (response.resource?.resourceType === type || response.status === 304) return response
+  const below = request.path.replace(/\?.*$/s, '').replace(/^\//, '')
+  const path = below === '' ? context.base.path : `${context.base.path}/${below}`
+  throw wrongType(response, request.method, path, type)
+}
+
+/** An `ERR_NOT_FHIR` for a 2xx whose resource is not the one the interaction must answer with. */
+export function wrongType(
+  response: Pick<FhirResponse, 'status'>,
+  method: string,
+  path: string,
+  type: string,
+): FhirError {
+  return new FhirError('ERR_NOT_FHIR', `${method} ${path} was answered without a ${type}.`, {
+    method,
+    path,
+    status: response.status,
+    sent: 'maybe',
+  })
 }

@@ -23,25 +23,10 @@ export function encodeSearchParams(params: SearchParams): string {
   return encoded.toString()
 }
 
-/**
- * The condition of an `If-None-Exist` header. A leading `?` goes, since some servers misread the condition with
- * it; what a header cannot carry is percent-encoded.
- */
-export function conditionQuery(condition: string | SearchParams): string {
-  if (typeof condition !== 'string') return encodeSearchParams(condition)
-  return condition.replace(/^\?/, '').replace(/[^\x21-\x7e]+/g, percentEncode)
-}
-
 function isPairs(params: SearchParams): params is readonly (readonly [string, SearchValue])[] {
   return Array.isArray(params)
 }
 
 function isList(value: SearchValue | readonly SearchValue[]): value is readonly SearchValue[] {
   return Array.isArray(value)
-}
-
-/** Unlike `encodeURIComponent` it never throws: half a surrogate pair becomes U+FFFD. */
-function percentEncode(text: string): string {
-  const bytes = new TextEncoder().encode(text)
-  return Array.from(bytes, (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
 }

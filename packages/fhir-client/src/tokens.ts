@@ -61,7 +61,10 @@ async function fetchToken(
       tokens.getToken({
         url: url.origin + url.pathname,
         ...(rejected === undefined ? {} : { rejected }),
-        signal: deadline.signal,
+        // A source that has a token at hand does not look at it.
+        get signal() {
+          return deadline.signal
+        },
       }),
     )
     const value = bearerValue(token)

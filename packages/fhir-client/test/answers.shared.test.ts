@@ -37,6 +37,7 @@ describe('success', () => {
       etag: 'W/"4"',
       version: '4',
       location: { type: 'Patient', id: 'p1', version: '4' },
+      id: 'p1',
       lastModified: 'Fri, 02 Jan 2026 03:04:05 GMT',
       contentType: 'application/fhir+json',
       headers: { 'x-request-id': 'r-1' },
@@ -225,6 +226,11 @@ describe('waiting times', () => {
     ['a negative number', 503, { 'retry-after': '-5' }, 0],
     ['any failing status', 500, { 'retry-after': '2' }, 2000],
     ['vendor milliseconds', 429, { 'x-ms-retry-after-ms': '1234' }, 1234],
+    ['plain milliseconds', 503, { 'retry-after-ms': '250' }, 250],
+    ['seconds until a reset', 429, { 'ratelimit-reset': '30' }, 30_000],
+    ['a moment of reset in seconds', 429, { 'x-ratelimit-reset': '1767323105' }, 60_000],
+    ['a moment of reset in milliseconds', 429, { 'x-ratelimit-reset': '1767323105000' }, 60_000],
+    ['an absurd moment of reset', 429, { 'x-ratelimit-reset': '99999999999' }, day],
     ['an exhausted limit', 429, { ratelimit: '"requests";r=59998;t=60, "points";r=0;t=12' }, 12_000],
     ['two exhausted limits', 429, { ratelimit: '"a";r=0;t=3, "b";r=0;t=12' }, 12_000],
     ['limits that all have room', 503, { ratelimit: '"a";r=1;t=3, "b";r=5;t=12' }, 12_000],
@@ -239,6 +245,7 @@ describe('waiting times', () => {
     ['an empty value', 503, { 'retry-after': '' }],
     ['a month', 503, { 'retry-after': 'May' }],
     ['the rate limit of another failure', 400, { ratelimit: '"a";r=0;t=3' }],
+    ['the reset of another failure', 500, { 'x-ratelimit-reset': '30' }],
     ['a malformed rate limit', 429, { ratelimit: 'r=0' }],
   ])('does not understand %s', async (_name, status, headers) => {
     expect(await failedPost(fhir(status, outcome('x'), headers))).not.toHaveProperty('retryAfterMs')
@@ -249,5 +256,14 @@ describe('waiting times', () => {
     expect(
       (await failedPost(fhir(429, outcome('throttled', 'Too many', { diagnostics })))).retryAfterMs,
     ).toBe(4321)
+  })
+
+  it('reads what Google hides in details', async () => {
+    const details = [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '1.5s' }]
+    const body = { error: { code: 429, message: 'Quota exceeded', details } }
+    expect(await failedPost(fhir(429, body))).toMatchObject({
+      retryAfterMs: 1500,
+      issues: [{ code: 'unknown', text: 'Quota exceeded' }],
+    })
   })
 })

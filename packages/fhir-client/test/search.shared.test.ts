@@ -119,9 +119,9 @@ describe('pages', () => {
     ])
   })
 
-  it('are asked for one at a time', async () => {
+  it('are asked for one at a time when nothing is to be asked ahead', async () => {
     const { client, sender } = setUp(fhir(200, bundle({ next: `${baseUrl}/Observation?p=2` })))
-    for await (const page of client.pages('Observation')) {
+    for await (const page of client.pages('Observation', {}, { lookAhead: 0 })) {
       expect(page.hasNext).toBe(true)
       break
     }

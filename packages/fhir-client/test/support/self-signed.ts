@@ -1,10 +1,10 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 
-/** A self-signed certificate for 127.0.0.1 made on the spot, so that no private key lies in the repository. */
-export function selfSigned(): { readonly key: string; readonly cert: string } {
+/** A self-signed certificate made on the spot, so that no private key lies in the repository. */
+export function selfSigned(host = '127.0.0.1'): { readonly key: string; readonly cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ecdsaSha256 = der(0x30, Buffer.from('06082a8648ce3d040302', 'hex'))
-  const commonName = der(0x30, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from('127.0.0.1')))
+  const commonName = der(0x30, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from(host)))
   const name = der(0x30, der(0x31, commonName))
   const validity = der(0x30, time('20200101000000Z'), time('20991231235959Z'))
   const body = der(
