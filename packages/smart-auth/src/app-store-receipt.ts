@@ -2,8 +2,10 @@ import { AuthError } from './errors.js'
 import type { RegistrationMethod } from './registration-method.js'
 
 export interface AppStoreReceiptOptions {
-  /** Reads the App Store receipt, base64. Called before each registration; refresh the receipt there if need be. */
+  /** Reads the App Store receipt, base64; an empty text when there is none. Called before each registration. */
   readonly receipt: () => Promise<string>
+  /** Has the system fetch a new receipt. Called once when there is none; then the receipt is read again. */
+  readonly refresh?: () => Promise<void>
   /** Whether the receipt is from Apple's sandbox. Default false. */
   readonly sandbox?: boolean
   /** The app's shared secret for the `Antispam` header, raw. */
@@ -19,7 +21,11 @@ export function appStoreReceipt(options: AppStoreReceiptOptions): RegistrationMe
     profile: 'c3-pro',
     credential: 'secret',
     async prepare() {
-      const receipt = (await options.receipt()).replaceAll(/\s+/g, '')
+      let receipt = await readReceipt(options)
+      if (receipt === '' && options.refresh !== undefined) {
+        await options.refresh()
+        receipt = await readReceipt(options)
+      }
       if (receipt === '') {
         throw new AuthError('ERR_REGISTRATION_FAILED', 'There is no App Store receipt', {
           hint: 'Have the system refresh the receipt, then try again.',
@@ -34,4 +40,8 @@ export function appStoreReceipt(options: AppStoreReceiptOptions): RegistrationMe
       }
     },
   }
+}
+
+async function readReceipt(options: AppStoreReceiptOptions): Promise<string> {
+  return (await options.receipt()).replaceAll(/\s+/g, '')
 }

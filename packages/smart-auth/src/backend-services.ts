@@ -2,8 +2,9 @@ import { AuthError } from './errors.js'
 import { audienceResolver, type AssertionAudience } from './internal/assertion-audience.js'
 import { assertionMaker, randomTokenId } from './internal/assertion.js'
 import { assertionAuth } from './internal/client-auth.js'
+import { clientCredentialsGrant } from './internal/grants.js'
 import { resourceGuard, serverEndpoints } from './internal/server-endpoints.js'
-import { checkSigningKey, type AssertionAlgorithm, type SigningKey } from './internal/signing-key.js'
+import { checkSigningKey, keyIdOf, type AssertionAlgorithm, type SigningKey } from './internal/signing-key.js'
 import { createTokenCache } from './internal/token-cache.js'
 import { asTokenError } from './internal/token-failure.js'
 import { requestToken } from './internal/token-request.js'
@@ -69,13 +70,23 @@ export function backendServices(options: BackendServicesOptions): TokenSource {
   return createTokenCache({
     guard: resourceGuard(options),
     now: () => (options.now ?? Date.now)(),
+    random: () => (options.random ?? Math.random)(),
     async request(signal) {
       try {
         const tokenEndpoint = await endpoints.tokenEndpoint(signal)
         const aud = await audience(tokenEndpoint, signal)
         const auth = assertionAuth(() => makeAssertion(aud))
         return await requestToken(
-          { tokenEndpoint, clientId, auth, scope, audience: undefined, profile: 'smart', secrets: [] },
+          {
+            grant: clientCredentialsGrant(),
+            tokenEndpoint,
+            clientId,
+            auth,
+            scope,
+            audience: undefined,
+            profile: 'smart',
+            secrets: [],
+          },
           options,
           signal,
         )
@@ -85,8 +96,4 @@ export function backendServices(options: BackendServicesOptions): TokenSource {
       }
     },
   })
-}
-
-function keyIdOf(key: SigningKey): string | undefined {
-  return typeof key === 'object' && 'kid' in key && typeof key.kid === 'string' ? key.kid : undefined
 }

@@ -1,5 +1,6 @@
 import { AuthError } from './errors.js'
 import { secretAuth, type BasicEncoding } from './internal/client-auth.js'
+import { clientCredentialsGrant } from './internal/grants.js'
 import { resourceGuard, serverEndpoints } from './internal/server-endpoints.js'
 import { createTokenCache } from './internal/token-cache.js'
 import { asTokenError } from './internal/token-failure.js'
@@ -51,12 +52,22 @@ export function clientCredentials(options: ClientCredentialsOptions): TokenSourc
   return createTokenCache({
     guard: resourceGuard(options),
     now: () => (options.now ?? Date.now)(),
+    random: () => (options.random ?? Math.random)(),
     async request(signal) {
       try {
         const tokenEndpoint = await endpoints.tokenEndpoint(signal)
         const secrets = [clientSecret]
         return await requestToken(
-          { tokenEndpoint, clientId, auth, scope, audience, profile, secrets },
+          {
+            grant: clientCredentialsGrant(),
+            tokenEndpoint,
+            clientId,
+            auth,
+            scope,
+            audience,
+            profile,
+            secrets,
+          },
           options,
           signal,
         )

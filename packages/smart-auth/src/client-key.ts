@@ -1,4 +1,4 @@
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose'
 
 /** A signing key pair of a client, in the form it is stored and registered. */
 export interface ClientKey {
@@ -11,11 +11,27 @@ export interface ClientKey {
   readonly publicJwk: JWK
 }
 
+/** The same with a private key that cannot be taken out of the platform. */
+export interface ClientKeyHandle extends Omit<ClientKey, 'privateJwk'> {
+  readonly handle: CryptoKey
+}
+
+async function publicHalf(key: CryptoKey): Promise<Pick<ClientKey, 'alg' | 'kid' | 'publicJwk'>> {
+  const jwk = await exportJWK(key)
+  const kid = await calculateJwkThumbprint(jwk)
+  return { alg: 'ES384', kid, publicJwk: { ...jwk, kid, alg: 'ES384', use: 'sig' } }
+}
+
 /** Makes a new ES384 key pair (P-384). */
 export async function createClientKey(): Promise<ClientKey> {
   const pair = await generateKeyPair('ES384', { extractable: true })
-  const [secret, open] = await Promise.all([exportJWK(pair.privateKey), exportJWK(pair.publicKey)])
-  const kid = await calculateJwkThumbprint(open)
-  const labels = { kid, alg: 'ES384', use: 'sig' }
-  return { alg: 'ES384', kid, privateJwk: { ...secret, ...labels }, publicJwk: { ...open, ...labels } }
+  const half = await publicHalf(pair.publicKey)
+  const secret = await exportJWK(pair.privateKey)
+  return { ...half, privateJwk: { ...secret, kid: half.kid, alg: 'ES384', use: 'sig' } }
+}
+
+/** Makes a new ES384 key pair whose private half cannot be exported. */
+export async function createClientKeyHandle(): Promise<ClientKeyHandle> {
+  const pair = await generateKeyPair('ES384', { extractable: false })
+  return { ...(await publicHalf(pair.publicKey)), handle: pair.privateKey }
 }

@@ -5,7 +5,14 @@ import { omitUndefined } from './internal/omit-undefined.js'
 import { retryAfterMs } from './internal/retry-after.js'
 import { oauthUris } from './internal/oauth-uris.js'
 import { isPassingStatus } from './internal/token-failure.js'
-import { appendPath, assertSecure, displayUrl, isLoopback, parseFhirBase } from './internal/url.js'
+import {
+  appendPath,
+  assertSecure,
+  displayUrl,
+  isLoopback,
+  parseFhirBase,
+  parseUrlOption,
+} from './internal/url.js'
 import type { ConnectionOptions } from './types.js'
 
 /** What a FHIR server says about its authorization server. Endpoints are absolute URLs. */
@@ -36,6 +43,8 @@ export interface SmartConfiguration {
 
 export interface DiscoverOptions extends ConnectionOptions {
   readonly signal?: AbortSignal
+  /** Origins that endpoints may be on, besides that of the FHIR base. Default: any. */
+  readonly endpointOrigins?: readonly string[]
 }
 
 const timeoutMs = 10_000
@@ -47,7 +56,8 @@ const maxCapabilityStatementBytes = 8_388_608
  * URL, then, one after the other, the `oauth-uris` of its CapabilityStatement. Redirects are not followed.
  *
  * Errors: `ERR_AUTH_UNREACHABLE` (no answer, 429 or 5xx), `ERR_DISCOVERY_FAILED` (it answered, but names no
- * token endpoint), `ERR_INSECURE_URL` (base URL or an endpoint is not https), `ERR_INVALID_OPTIONS`.
+ * token endpoint), `ERR_INSECURE_URL` (base URL or an endpoint is not https), `ERR_WRONG_ORIGIN` (an endpoint is not on
+ * one of `endpointOrigins`), `ERR_INVALID_OPTIONS`.
  *
  * @example
  * const { tokenEndpoint } = await discover('https://fhir.example.org/r4')
@@ -61,13 +71,13 @@ export async function discover(
   if (first.status === 429) throw unreachable(first)
   const stated = tokenEndpointOf(first.body)
   if (first.body !== undefined && stated !== undefined) {
-    return configuration('smart-configuration', base, stated, first.body)
+    return configuration('smart-configuration', base, stated, first.body, options)
   }
   const second = await fetchDocument(base, 'metadata', maxCapabilityStatementBytes, options)
   const uris = second.body === undefined ? undefined : oauthUris(second.body)
   const fallback = tokenEndpointOf(uris)
   if (uris !== undefined && fallback !== undefined) {
-    return configuration('capability-statement', base, fallback, uris)
+    return configuration('capability-statement', base, fallback, uris, options)
   }
   if (first.failure !== undefined) throw first.failure
   if (second.failure !== undefined) throw second.failure
@@ -129,7 +139,12 @@ function unreachable(document: Document): AuthError {
   })
 }
 
-function resolveEndpoint(base: URL, value: string, member: string): string {
+function resolveEndpoint(
+  base: URL,
+  value: string,
+  member: string,
+  origins: readonly string[] | undefined,
+): string {
   // Older servers write endpoints relative to the FHIR base.
   const against = appendPath(base, '')
   if (!URL.canParse(value, against)) {
@@ -145,6 +160,12 @@ function resolveEndpoint(base: URL, value: string, member: string): string {
       hint: 'Report it to the operator of the server.',
     })
   }
+  const allowed = origins?.map((text) => parseUrlOption(text, 'endpointOrigins').origin)
+  if (allowed !== undefined && ![base.origin, ...allowed].includes(url.origin)) {
+    throw new AuthError('ERR_WRONG_ORIGIN', `The ${member} that the server states is on ${url.origin}`, {
+      hint: 'List the origin in endpointOrigins if it belongs to this server.',
+    })
+  }
   return URL.canParse(value) ? value : url.href
 }
 
@@ -153,17 +174,20 @@ function configuration(
   base: URL,
   tokenEndpoint: string,
   members: JsonRecord,
+  { endpointOrigins }: DiscoverOptions,
 ): SmartConfiguration {
   const endpoint = (member: string): string | undefined => {
     const value = stringMember(members, member)
-    return value === undefined || value === '' ? undefined : resolveEndpoint(base, value, member)
+    return value === undefined || value === ''
+      ? undefined
+      : resolveEndpoint(base, value, member, endpointOrigins)
   }
   const list = (member: string): readonly string[] | undefined => stringListMember(members, member)
   return Object.freeze(
     omitUndefined({
       source,
       fhirBaseUrl: base.href.replace(/\/+$/, ''),
-      tokenEndpoint: resolveEndpoint(base, tokenEndpoint, 'token_endpoint'),
+      tokenEndpoint: resolveEndpoint(base, tokenEndpoint, 'token_endpoint', endpointOrigins),
       authorizationEndpoint: endpoint('authorization_endpoint'),
       registrationEndpoint: endpoint('registration_endpoint'),
       introspectionEndpoint: endpoint('introspection_endpoint'),

@@ -1,18 +1,21 @@
+import type { CryptoKey, JWK } from 'jose'
 import type { ClientAuth } from 'oauth4webapi'
-import type { CredentialStore, StoredClient } from './credential-store.js'
+import type { CredentialStore, StoredClient, StoredKey } from './credential-store.js'
 import { AuthError } from './errors.js'
 import { untilAborted } from './internal/abort.js'
 import { audienceResolver, type AssertionAudience } from './internal/assertion-audience.js'
 import { assertionMaker, randomTokenId } from './internal/assertion.js'
-import { assertionAuth, secretAuth, type BasicEncoding } from './internal/client-auth.js'
+import { assertionAuth, publicAuth, secretAuth, type BasicEncoding } from './internal/client-auth.js'
 import { createClientKeeper } from './internal/client-keeper.js'
+import { deleteStoredRegistration } from './internal/delete-stored.js'
 import { registerNewClient } from './internal/client-registrar.js'
+import { clientCredentialsGrant, jwtBearerGrant, type Grant } from './internal/grants.js'
 import { resourceGuard, serverEndpoints } from './internal/server-endpoints.js'
 import { createTokenCache, type IssuedToken } from './internal/token-cache.js'
 import { asTokenError } from './internal/token-failure.js'
 import { requestToken } from './internal/token-request.js'
 import { parseFhirBase, parseUrlOption } from './internal/url.js'
-import { keyRegistration, type RegistrationMethod } from './registration-method.js'
+import { keyRegistration, secretRegistration, type RegistrationMethod } from './registration-method.js'
 import type { AuthProfile, ConnectionOptions, ServerOptions, TokenSource } from './types.js'
 
 export interface DynamicClientOptions extends ServerOptions, ConnectionOptions {
@@ -20,8 +23,15 @@ export interface DynamicClientOptions extends ServerOptions, ConnectionOptions {
   readonly registrationEndpoint?: string
   /** Keeps what the server gives, secrets included. One store per server. */
   readonly credentials: CredentialStore
-  /** `key`: by a new ES384 key of its own. Or a method such as `appStoreReceipt(…)`. */
-  readonly registration: 'key' | RegistrationMethod
+  /**
+   * `key`: by a new ES384 key of its own; `secret`: for a secret that the server gives. Or a method such as
+   * `appStoreReceipt(…)`, `deviceRegistration(…)` or `softwareStatement(…)`.
+   */
+  readonly registration: 'key' | 'secret' | RegistrationMethod
+  /** Chooses the method when the address is known; undefined for `registration`. Profile and tokens follow its choice. */
+  readonly beforeRegistration?: (
+    registrationEndpoint: string,
+  ) => RegistrationMethod | undefined | Promise<RegistrationMethod | undefined>
   readonly clientName: string
   readonly scope: string
   /** More members for the registration request, for instance `software_id`. */
@@ -39,10 +49,11 @@ export interface DynamicClientOptions extends ServerOptions, ConnectionOptions {
 /** A token source that registers itself. */
 export interface DynamicClient extends TokenSource {
   /**
-   * Forgets token and credentials on this side; the next `getToken` registers a new client. The registration
-   * at the server stays.
+   * Deletes the registration at the server when the server gave the means (RFC 7592), then forgets token and
+   * credentials; the next `getToken` registers a new client. Resolves with what became of the registration at the
+   * server: `deleted`, or `left` when it could not be deleted. Rejects with `ERR_CREDENTIALS_UNWRITABLE`.
    */
-  forget(): Promise<void>
+  forgetRegistration(): Promise<'deleted' | 'left'>
 }
 
 /**
@@ -58,7 +69,12 @@ export interface DynamicClient extends TokenSource {
  * })
  */
 export function dynamicClient(options: DynamicClientOptions): DynamicClient {
-  const method = options.registration === 'key' ? keyRegistration : options.registration
+  const method =
+    options.registration === 'key'
+      ? keyRegistration
+      : options.registration === 'secret'
+        ? secretRegistration
+        : options.registration
   const { profile } = method
   const now = (): number => (options.now ?? Date.now)()
   const base = options.fhirBaseUrl === undefined ? undefined : parseFhirBase(options.fhirBaseUrl)
@@ -87,6 +103,7 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
   const keeper = createClientKeeper({
     store: options.credentials,
     server,
+    now,
     register: (replacements) =>
       registerNewClient(
         {
@@ -97,6 +114,8 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
           metadata: options.metadata ?? {},
           endpoint: registrationEndpoint,
           connection: options,
+          keepsKeyHandles: options.credentials.keepsKeyHandles === true,
+          ...(options.beforeRegistration === undefined ? {} : { choose: options.beforeRegistration }),
         },
         replacements,
       ),
@@ -106,9 +125,9 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
     const tokenEndpoint = await endpoints.tokenEndpoint(signal)
     return requestToken(
       {
+        ...authenticated(client, options, profile, () => audience(tokenEndpoint, signal)),
         tokenEndpoint,
         clientId: client.clientId,
-        auth: clientAuth(client, options, profile, () => audience(tokenEndpoint, signal)),
         scope: client.scope ?? options.scope,
         audience: options.audience,
         profile,
@@ -139,6 +158,7 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
   const cache = createTokenCache({
     guard: resourceGuard(options),
     now,
+    random: () => (options.random ?? Math.random)(),
     async request(signal) {
       try {
         return await issue(signal)
@@ -150,9 +170,12 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
   })
   return {
     getToken: cache.getToken,
-    async forget() {
+    async forgetRegistration() {
       cache.clear()
+      const client = await keeper.stored().catch(() => undefined)
+      const done = client === undefined ? 'left' : await deleteStoredRegistration(client, options)
       await keeper.forget()
+      return done
     },
   }
 }
@@ -164,28 +187,44 @@ function isUnknownClient(error: unknown, profile: AuthProfile): boolean {
   return error.oauthError === 'invalid_client' || (profile === 'c3-pro' && error.status === 401)
 }
 
-function clientAuth(
+function authenticated(
   client: StoredClient,
   options: DynamicClientOptions,
   profile: AuthProfile,
   audience: () => Promise<string>,
-): ClientAuth {
+): { readonly grant: Grant; readonly auth: ClientAuth } {
+  const grant = clientCredentialsGrant()
   const { clientId, key, clientSecret } = client
   if (key !== undefined) {
     const makeAssertion = assertionMaker({
       clientId,
-      key: key.privateJwk,
+      key: signingKey(key),
       alg: key.alg,
       kid: key.kid,
       now: () => (options.now ?? Date.now)(),
       randomId: () => (options.randomId ?? randomTokenId)(),
     })
-    return assertionAuth(async () => makeAssertion(await audience()))
+    const assertion = async (): Promise<string> => makeAssertion(await audience())
+    // A client of this one device has no other way to authenticate: its assertion is the grant.
+    return client.authMethod === 'none'
+      ? { grant: jwtBearerGrant(assertion), auth: publicAuth() }
+      : { grant, auth: assertionAuth(assertion) }
   }
-  return secretAuth({
+  const auth = secretAuth({
     clientId,
     clientSecret: clientSecret ?? '',
     basicEncoding: options.basicEncoding ?? (profile === 'c3-pro' ? 'form' : 'raw'),
     secretIn: client.authMethod === 'client_secret_post' ? 'body' : 'header',
   })
+  return { grant, auth }
+}
+
+function signingKey({ handle, privateJwk }: StoredKey): CryptoKey | JWK {
+  const key = handle ?? privateJwk
+  if (key === undefined) {
+    throw new AuthError('ERR_CREDENTIALS_UNREADABLE', 'The stored client has lost its key', {
+      hint: 'Forget the registration to have a new client registered.',
+    })
+  }
+  return key
 }

@@ -10,6 +10,11 @@ export type AuthErrorCode =
   | 'ERR_INVALID_KEY'
   | 'ERR_CREDENTIALS_UNREADABLE'
   | 'ERR_CREDENTIALS_UNWRITABLE'
+  | 'ERR_LAUNCH_REFUSED'
+  | 'ERR_CALLBACK_REFUSED'
+  | 'ERR_AUTHORIZATION_REFUSED'
+  | 'ERR_ID_TOKEN_REFUSED'
+  | 'ERR_NO_SINGLE_PATIENT'
 
 /** What an `AuthError` may carry besides its code and message. */
 export interface AuthErrorOptions {
@@ -18,6 +23,15 @@ export interface AuthErrorOptions {
   readonly status?: number | undefined
   readonly oauthError?: string | undefined
   readonly retryAfterMs?: number | undefined
+  readonly arrived?: 'no' | 'maybe' | undefined
+  readonly scopes?: ScopesInError | undefined
+}
+
+/** What an authorization server was asked for, and what it says it offers. */
+export interface ScopesInError {
+  readonly asked: readonly string[]
+  /** Absent when the server does not say. */
+  readonly offered?: readonly string[]
 }
 
 /**
@@ -35,6 +49,10 @@ export class AuthError extends Error {
   declare readonly oauthError?: string
   /** How long the server asked to wait, in milliseconds. */
   declare readonly retryAfterMs?: number
+  /** Whether a request that got no usable answer may have had its effect at the server. */
+  declare readonly arrived?: 'no' | 'maybe'
+  /** After a refused authorization: the scopes. */
+  declare readonly scopes?: ScopesInError
 
   constructor(code: AuthErrorCode, message: string, options: AuthErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -43,5 +61,7 @@ export class AuthError extends Error {
     if (options.status !== undefined) this.status = options.status
     if (options.oauthError !== undefined) this.oauthError = options.oauthError
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs
+    if (options.arrived !== undefined) this.arrived = options.arrived
+    if (options.scopes !== undefined) this.scopes = options.scopes
   }
 }

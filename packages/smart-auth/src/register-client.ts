@@ -37,6 +37,7 @@ export interface RegisteredClient {
   readonly clientSecretExpiresAt?: number
   readonly tokenEndpointAuthMethod?: string
   readonly grantTypes?: readonly string[]
+  readonly redirectUris?: readonly string[]
   readonly scope?: string
   /** For managing the registration (RFC 7592). Left out when the address is on another origin. */
   readonly registrationClientUri?: string
@@ -79,7 +80,13 @@ export async function registerClient(options: RegisterClientOptions): Promise<Re
     },
   })
   if (answer === undefined) throw new TypeError('the registration was not sent')
-  return readRegistration(answer, { url, profile, secrets, now: (options.now ?? Date.now)() })
+  return readRegistrationAnswer(answer, {
+    method: 'POST',
+    url,
+    profile,
+    secrets,
+    now: (options.now ?? Date.now)(),
+  })
 }
 
 // A control character would make the platform throw an error that quotes the header, secret and all.
@@ -93,16 +100,18 @@ function checkHeaders(headers: Readonly<Record<string, string>>): void {
   }
 }
 
-interface ReadContext {
+export interface ReadContext {
+  readonly method: string
   readonly url: URL
   readonly profile: AuthProfile
   readonly secrets: readonly string[]
   readonly now: number
 }
 
-function readRegistration(answer: Answer, context: ReadContext): RegisteredClient {
+/** What an answer about a registration means; shared with its management. */
+export function readRegistrationAnswer(answer: Answer, context: ReadContext): RegisteredClient {
   const { status } = answer
-  const where = `POST ${displayUrl(context.url)}`
+  const where = `${context.method} ${displayUrl(context.url)}`
   const body = parseAnswer(answer, context.profile)
   const complaint = readComplaint(body, context.secrets)
   const said = complaint.text === '' ? '' : ` (${complaint.text})`
@@ -144,6 +153,7 @@ function registeredClient(
     clientSecretExpiresAt: typeof expires === 'number' && expires >= 0 ? expires : undefined,
     tokenEndpointAuthMethod: stringMember(body, 'token_endpoint_auth_method'),
     grantTypes: stringListMember(body, 'grant_types'),
+    redirectUris: stringListMember(body, 'redirect_uris'),
     scope: stringMember(body, 'scope'),
     registrationClientUri: own ? managed : undefined,
     registrationAccessToken: own ? stringMember(body, 'registration_access_token') : undefined,

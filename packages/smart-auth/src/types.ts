@@ -1,6 +1,6 @@
 /** The request options this package hands to a `Fetch`. */
 export interface FetchInit {
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   headers: Record<string, string>
   body?: string
   redirect: 'manual'
@@ -21,11 +21,42 @@ export interface ConnectionOptions {
   readonly now?: () => number
   /** Limit for one request with its answer, in milliseconds. Default 30,000; for discovery 10,000. */
   readonly timeoutMs?: number
+  /** A number from 0 up to 1; spreads renewals of many devices over time. Default: `Math.random`. */
+  readonly random?: () => number
+  /** Told about every step, for logs and support. Events hold no secret, no query and no patient. */
+  readonly trace?: (event: TraceEvent) => void
+}
+
+/** One step, narrated. */
+export interface TraceEvent {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly step:
+    | 'request'
+    | 'answer'
+    | 'no-answer'
+    | 'token-renewal'
+    | 'token-adopted'
+    | 'token-uncertain'
+    | 'login-begun'
+    | 'login-returned'
+    | 'login-completed'
+    | 'patient-resolved'
+    | 'client-registered'
+  /** Of a request: method, and URL without user name, query and fragment. */
+  readonly method?: string
+  readonly url?: string
+  readonly status?: number
+  /** An error's code. */
+  readonly code?: string
+  readonly oauthError?: string
+  /** A fixed word or two that say which way the step went. */
+  readonly detail?: string
 }
 
 /**
  * Which habits of the server are tolerated. `smart` follows SMART App Launch 2.2.0; `c3-pro` adds what the
- * published C3-PRO server does: a token answer without `token_type`, and a trailing comma in JSON.
+ * published C3-PRO server does: a token answer with status 202, or without `token_type`, and a trailing comma in JSON.
  */
 export type AuthProfile = 'smart' | 'c3-pro'
 
@@ -77,4 +108,6 @@ export interface ServerOptions {
    * (or loopback) may.
    */
   readonly resourceOrigins?: readonly string[]
+  /** Origins that discovered endpoints may be on, besides that of `fhirBaseUrl`. Default: any. */
+  readonly endpointOrigins?: readonly string[]
 }

@@ -246,7 +246,7 @@ describe('dynamicClient with its own key', () => {
     const credentials = memoryCredentialStore()
     const tokens = client({ credentials })
     await tokens.getToken({ url })
-    await tokens.forget()
+    await tokens.forgetRegistration()
     expect(await credentials.load()).toBeUndefined()
     await tokens.getToken({ url })
     expect(state.registrations).toBe(2)

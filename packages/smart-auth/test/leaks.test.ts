@@ -11,6 +11,7 @@ import {
   type Fetch,
 } from '@fhir-outbox/smart-auth'
 import { failure, json, token, type Sent } from './support/fake-fetch.js'
+import { peopleServer } from './support/people-server.js'
 
 const url = 'https://fhir.example.test/r4/Observation'
 const endpoint = 'https://auth.example.test/token?key=marker-query'
@@ -108,6 +109,57 @@ async function everyError(fetch: Fetch): Promise<readonly unknown[]> {
     ),
   ])
 }
+
+/** A login that goes wrong at every step: what the errors, the trace and the session itself show. */
+describe('a login shows no secret', () => {
+  const members = {
+    access_token: 'marker-access',
+    refresh_token: 'marker-refresh',
+    id_token: 'eyJtarker.eyJtarker.marker',
+  }
+  const bad: readonly (readonly [string, (sent: Sent) => Response])[] = [
+    ['quotes the request', ({ body }) => json({ error: 'invalid_grant', error_description: body }, 400)],
+    [
+      'quotes it decoded',
+      ({ form }) => json({ error: 'invalid_grant', error_description: [...form.values()].join(' ') }, 400),
+    ],
+    ['gives an id_token that is none', () => json({ ...members, token_type: 'Bearer' })],
+    ['gives tokens of another kind', () => json({ ...members, token_type: 'mac' })],
+    ['gives tokens with 500', () => json(members, 500)],
+  ]
+  it.each(bad)('when the server %s', async (_name, answer) => {
+    const people = await peopleServer({ token: (sent) => answer(sent) })
+    const told: unknown[] = []
+    const begun = await people.begin()
+    const secrets = [...begun.searchParams].filter(([name]) =>
+      ['state', 'nonce', 'code_challenge'].includes(name),
+    )
+    const error = await failure(people.complete(people.answer(begun), { trace: (event) => told.push(event) }))
+    const text = `${shown(error)} ${JSON.stringify(told)}`
+    expect(text).not.toMatch(/marker|eyJ[\w-]{8}/)
+    for (const [, value] of secrets) expect(text).not.toContain(value)
+    const verifier = people.sentTo('/token')[0]?.form.get('code_verifier') ?? '-'
+    expect(verifier).toHaveLength(43)
+    expect(text).not.toContain(verifier)
+  })
+
+  it('when a refresh fails, and when the session itself is logged', async () => {
+    const people = await peopleServer({
+      token: (sent, n) =>
+        n === 1
+          ? { access_token: 'marker-access', refresh_token: 'marker-refresh' }
+          : json({ error: 'invalid_request', error_description: sent.body }, 400),
+    })
+    const session = await people.logIn()
+    expect(inspect(session, { depth: 12, showHidden: true })).not.toMatch(/marker|eyJ[\w-]{8}/)
+    expect(JSON.stringify(session)).not.toMatch(/marker|eyJ[\w-]{8}/)
+    people.now += 600_000
+    const text = shown(await failure(session.getToken({ url: 'https://fhir.example.test/r4' })))
+    expect(text).not.toContain('marker')
+    // The control: they are there, for those who ask.
+    expect(session.secrets()).toMatchObject({ accessToken: 'marker-access', refreshToken: 'marker-refresh' })
+  })
+})
 
 describe('no error shows a secret', () => {
   it.each(hostile)('when the server %s', async (_name, answer) => {

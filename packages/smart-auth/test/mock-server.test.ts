@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
@@ -11,13 +11,14 @@ import {
   backendServices,
   clientCredentials,
   createClientKey,
+  credentialsIn,
   discover,
   dynamicClient,
   memoryCredentialStore,
   registerClient,
   type TokenSource,
 } from '@fhir-outbox/smart-auth'
-import { fileCredentialStore } from '@fhir-outbox/smart-auth/node'
+import { fileSecretStore, keyFromFile } from '@fhir-outbox/smart-auth/node'
 import { failure } from './support/fake-fetch.js'
 
 interface Setting {
@@ -324,21 +325,23 @@ describe.each(Object.entries(settings))('the mock server %s', (_name, begin) => 
   it('meets the same client after a restart of the gateway', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'smart-auth-'))
     try {
-      const path = join(directory, 'client.json')
-      const start = (): TokenSource =>
-        dynamicClient({
+      const start = (): TokenSource => {
+        const store = fileSecretStore({ directory, key: keyFromFile(join(directory, 'key')) })
+        return dynamicClient({
           fhirBaseUrl: fhir,
-          credentials: fileCredentialStore(path),
+          credentials: credentialsIn(store, 'gateway'),
           registration: 'key',
           clientName: 'Scale gateway',
           scope,
           now,
         })
+      }
       expect(await created(start())).toBe(201)
       expect(await created(start())).toBe(201)
       expect(posts('/auth/register')).toBe(1)
-      expect((await stat(path)).mode & 0o777).toBe(0o600)
-      expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ server: fhir, confirmed: true })
+      const files = await readdir(directory)
+      expect(files.filter((name) => name.endsWith('.secret'))).toHaveLength(1)
+      expect(files.filter((name) => name.endsWith('.lock'))).toEqual([])
     } finally {
       await rm(directory, { recursive: true, force: true })
     }

@@ -82,10 +82,15 @@ describe('an answer of the token endpoint', () => {
     expect(error.retryAfterMs).toBe(60_000)
   })
 
-  it.each([200, 201, 202])('status %i with a token is taken', async (status) => {
-    await expect(ask(() => json({ access_token: 't', token_type: 'bearer' }, status))).resolves.toMatchObject(
-      { value: 't' },
-    )
+  it.each([201, 202])('status %i with a token is taken in the c3-pro profile only', async (status) => {
+    const answer = (): Response => json({ access_token: 't', token_type: 'bearer' }, status)
+    await expect(ask(answer, 'c3-pro')).resolves.toMatchObject({ value: 't' })
+    expect(await failure(ask(answer))).toMatchObject({ code: 'ERR_AUTH_UNREACHABLE', status })
+  })
+
+  it.each([1800, '1800', ' 1800 '])('expires_in %j is understood', async (expires_in) => {
+    const got = await ask(() => json({ access_token: 't', expires_in }, 202), 'c3-pro')
+    expect(got.expiresAt).toBe(Date.parse('2030-01-01T00:30:00Z'))
   })
 
   it.each(['Bearer', 'bearer', 'BEARER'])('token_type %s is taken', async (type) => {
@@ -102,7 +107,8 @@ describe('an answer of the token endpoint', () => {
   it('a missing token_type is tolerated in the c3-pro profile only', async () => {
     const answer = (): Response => json({ access_token: 't', expires_in: '1800' }, 202)
     await expect(ask(answer, 'c3-pro')).resolves.toMatchObject({ value: 't' })
-    expect(await failure(ask(answer))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    const usual = (): Response => json({ access_token: 't', expires_in: 1800 })
+    expect(await failure(ask(usual))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
   })
 
   it('ignores members that mean nothing here or have a wrong type', async () => {

@@ -1,4 +1,4 @@
-import type { ClientAuth } from 'oauth4webapi'
+import { None, type ClientAuth } from 'oauth4webapi'
 import { AuthError } from '../errors.js'
 
 /**
@@ -52,3 +52,6 @@ export function assertionAuth(makeAssertion: () => Promise<string>): ClientAuth 
     body.set('client_assertion', await makeAssertion())
   }
 }
+
+/** A client that has no secret: it only says who it is. */
+export const publicAuth: () => ClientAuth = None

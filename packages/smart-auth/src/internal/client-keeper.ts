@@ -8,6 +8,7 @@ export interface ClientKeeperOptions {
   /** Identity of the server the credentials are for. */
   readonly server: string
   readonly register: (replacements: number) => Promise<StoredClient>
+  readonly now: () => number
 }
 
 export interface ClientKeeper {
@@ -21,12 +22,17 @@ export interface ClientKeeper {
   replace(refused: StoredClient): Promise<StoredClient | undefined>
   /** Notes that the server issues tokens to this client. */
   confirm(client: StoredClient): Promise<void>
+  /** The stored client, registered or not; registers none. */
+  stored(): Promise<StoredClient | undefined>
   forget(): Promise<void>
 }
 
+/** A secret that ends within this time is replaced before it is used. */
+const secretMarginSeconds = 60
+
 /** Guards the one stored client: saved before its first use, registered by one caller at a time. */
 export function createClientKeeper(options: ClientKeeperOptions): ClientKeeper {
-  const { store, server, register } = options
+  const { store, server, register, now } = options
   let known: StoredClient | undefined
   /** Given by the server, but not stored yet: saving is tried again before anything is registered. */
   let unsaved: StoredClient | undefined
@@ -36,6 +42,15 @@ export function createClientKeeper(options: ClientKeeperOptions): ClientKeeper {
     const turn = tail.then(step)
     tail = turn.catch(() => undefined)
     return turn
+  }
+
+  /** The whole of "look, and register if there is nothing" belongs to one process at a time. */
+  function alone<T>(step: () => Promise<T>): Promise<T> {
+    return inTurn(() => (store.exclusive === undefined ? step() : store.exclusive(step)))
+  }
+
+  function hasExpired({ clientSecretExpiresAt = 0 }: StoredClient): boolean {
+    return clientSecretExpiresAt !== 0 && now() / 1000 > clientSecretExpiresAt - secretMarginSeconds
   }
 
   async function load(): Promise<StoredClient | undefined> {
@@ -80,15 +95,19 @@ export function createClientKeeper(options: ClientKeeperOptions): ClientKeeper {
   }
 
   return {
-    current: () =>
-      inTurn(async () => {
+    async current() {
+      if (unsaved === undefined && known !== undefined && !hasExpired(known)) return known
+      return alone(async () => {
         if (unsaved !== undefined) return keep(unsaved)
-        known ??= await load()
-        return known ?? keep(await register(0))
-      }),
+        // Another process may have registered, or replaced an expired secret.
+        known = await load()
+        if (known === undefined) return keep(await register(0))
+        return hasExpired(known) ? keep(await register(known.replacements)) : known
+      })
+    },
 
     replace: (refused) =>
-      inTurn(async () => {
+      alone(async () => {
         if (unsaved !== undefined) return keep(unsaved)
         const stored = await load()
         if (stored !== undefined && stored.clientId !== refused.clientId) {
@@ -100,7 +119,7 @@ export function createClientKeeper(options: ClientKeeperOptions): ClientKeeper {
       }),
 
     confirm: (client) =>
-      inTurn(async () => {
+      alone(async () => {
         if (client.confirmed) return
         const confirmed = { ...client, confirmed: true, replacements: 0 }
         const stored = await load()
@@ -109,8 +128,10 @@ export function createClientKeeper(options: ClientKeeperOptions): ClientKeeper {
         known = confirmed
       }),
 
+    stored: () => inTurn(async () => unsaved ?? (await load())),
+
     forget: () =>
-      inTurn(async () => {
+      alone(async () => {
         await store.clear()
         known = undefined
         unsaved = undefined

@@ -2,7 +2,9 @@ import { AuthError } from '../errors.js'
 import type { ConnectionOptions, Fetch, FetchInit } from '../types.js'
 import { abortError, throwIfAborted } from './abort.js'
 import { safeCause } from './redact.js'
+import { tracer } from './trace.js'
 import { displayUrl } from './url.js'
+import { wasSent } from './was-sent.js'
 
 /** A whole answer, read within its limits. */
 export interface Answer {
@@ -15,7 +17,7 @@ export interface Answer {
 }
 
 export interface ExchangeRequest {
-  readonly method: 'GET' | 'POST'
+  readonly method: FetchInit['method']
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
   readonly maxBytes: number
@@ -67,11 +69,16 @@ export async function exchange(
     }
   })
   stopped.catch(() => undefined)
-  const where = `${request.method} ${displayUrl(url)}`
+  const { method } = request
+  const where = `${method} ${displayUrl(url)}`
+  const trace = tracer(connection)
+  const step = { method, url: displayUrl(url) }
+  trace('request', step)
   const timer = setTimeout(() => {
     stop(
       new AuthError('ERR_AUTH_UNREACHABLE', `${where} got no answer within ${timeoutMs} ms`, {
         hint: 'Try later; check the network and the address.',
+        arrived: 'maybe',
       }),
     )
   }, timeoutMs)
@@ -100,11 +107,17 @@ export async function exchange(
     throw new AuthError('ERR_AUTH_UNREACHABLE', `${where} failed before a whole answer arrived`, {
       hint: 'Try later; check the network and the address.',
       cause: safeCause(error),
+      arrived: wasSent(error),
     })
   })
   running.catch(() => undefined)
   try {
-    return await Promise.race([running, stopped])
+    const answer = await Promise.race([running, stopped])
+    trace('answer', { ...step, status: answer.status })
+    return answer
+  } catch (error) {
+    trace('no-answer', error instanceof AuthError ? { ...step, code: error.code } : step)
+    throw error
   } finally {
     clearTimeout(timer)
     request.signal?.removeEventListener('abort', onAbort)

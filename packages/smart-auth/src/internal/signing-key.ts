@@ -90,3 +90,8 @@ export async function importSigningKey(
     throw invalidKey(`The key could not be imported for ${alg}`, alg, error)
   }
 }
+
+/** The `kid` of a key that brings one. */
+export function keyIdOf(key: SigningKey): string | undefined {
+  return typeof key === 'object' && 'kid' in key && typeof key.kid === 'string' ? key.kid : undefined
+}

@@ -1,10 +1,10 @@
 import type { JWK } from 'jose'
 import type { StoredClient } from '../credential-store.js'
 import { AuthError } from '../errors.js'
-import { isRecord, stringMember, type JsonRecord } from './json.js'
+import { isRecord, stringListMember, stringMember, type JsonRecord } from './json.js'
 import { omitUndefined } from './omit-undefined.js'
 
-const authMethods = ['private_key_jwt', 'client_secret_basic', 'client_secret_post'] as const
+const authMethods = ['private_key_jwt', 'client_secret_basic', 'client_secret_post', 'none'] as const
 
 function unreadable(reason: string): AuthError {
   return new AuthError('ERR_CREDENTIALS_UNREADABLE', `The stored client credentials ${reason}`, {
@@ -14,12 +14,14 @@ function unreadable(reason: string): AuthError {
 
 function readKey(value: unknown): StoredClient['key'] {
   if (value === undefined) return undefined
-  const jwk = isRecord(value) ? value['privateJwk'] : undefined
-  const kid = isRecord(value) ? stringMember(value, 'kid') : undefined
-  if (!isRecord(value) || value['alg'] !== 'ES384' || kid === undefined || !isPrivateKey(jwk)) {
-    throw unreadable('hold a key that is not understood')
-  }
-  return { alg: 'ES384', kid, privateJwk: jwk }
+  const known = isRecord(value) ? value : {}
+  const { alg, privateJwk, handle } = known
+  const kid = stringMember(known, 'kid')
+  const ownHandle = handle instanceof CryptoKey && handle.type === 'private' ? handle : undefined
+  if (alg !== 'ES384' || kid === undefined) throw unreadable('hold a key that is not understood')
+  if (ownHandle !== undefined) return { alg, kid, handle: ownHandle }
+  if (!isPrivateKey(privateJwk)) throw unreadable('hold a key that is not understood')
+  return { alg, kid, privateJwk }
 }
 
 function isPrivateKey(value: unknown): value is JWK & JsonRecord {
@@ -39,7 +41,11 @@ export function parseStoredClient(value: unknown): StoredClient {
   if (server === undefined || clientId === undefined || clientId === '' || authMethod === undefined) {
     throw unreadable('lack the server, the client id or the authentication method')
   }
-  if (authMethod === 'private_key_jwt' ? key === undefined : (clientSecret ?? '') === '') {
+  const lacking =
+    authMethod === 'private_key_jwt'
+      ? key === undefined
+      : authMethod !== 'none' && (clientSecret ?? '') === ''
+  if (lacking) {
     throw unreadable('lack the secret or the key')
   }
   const { registeredAt, replacements, clientSecretExpiresAt } = value
@@ -52,6 +58,7 @@ export function parseStoredClient(value: unknown): StoredClient {
     clientSecretExpiresAt: typeof clientSecretExpiresAt === 'number' ? clientSecretExpiresAt : undefined,
     key,
     scope: text('scope'),
+    redirectUris: stringListMember(value, 'redirectUris'),
     registrationClientUri: text('registrationClientUri'),
     registrationAccessToken: text('registrationAccessToken'),
     registeredAt: typeof registeredAt === 'number' ? registeredAt : 0,

@@ -6,6 +6,8 @@ import { isAbortError, throwIfAborted, untilAborted } from './abort.js'
 export interface IssuedToken {
   readonly token: AccessToken
   readonly lifetimeMs?: number
+  /** Still valid, and due for renewal, which has just failed. */
+  readonly overdue?: boolean
 }
 
 interface Held extends IssuedToken {
@@ -14,6 +16,8 @@ interface Held extends IssuedToken {
   /** From here on callers wait for the new one: a request sent now might arrive too late. */
   readonly handoverAt: number
   readonly expiresAt: number
+  /** When it was fetched because the server had refused the one before. */
+  readonly forcedAt: number | undefined
 }
 
 interface Flight {
@@ -22,11 +26,20 @@ interface Flight {
   waiters: number
 }
 
+/** Why a token is asked for. */
+export interface TokenNeed {
+  /** A token that a server has just answered with 401. */
+  readonly refused: string | undefined
+  /** The token in hand, which is close to its end. */
+  readonly held: string | undefined
+}
+
 export interface TokenCacheOptions {
-  readonly request: (signal: AbortSignal) => Promise<IssuedToken>
+  readonly request: (signal: AbortSignal, need: TokenNeed) => Promise<IssuedToken>
   /** Throws when the URL must not get a token. */
   readonly guard: (url: string) => void
   readonly now: () => number
+  readonly random: () => number
 }
 
 export interface TokenCache extends TokenSource {
@@ -35,39 +48,49 @@ export interface TokenCache extends TokenSource {
 }
 
 const retryRenewalMs = 30_000
+/** A server that refuses one new token after the other gets at most one in this time. */
+const forcedPauseMs = 60_000
 
-function hold(issued: IssuedToken): Held {
+/** From when on a token is renewed: 30 s or a tenth of its life before its end, and up to a fifth of that earlier. */
+export function renewalTime(expiresAt: number, lifetimeMs: number, random: () => number): number {
+  const margin = Math.max(30_000, lifetimeMs / 10) * (1 + random() / 5)
+  return expiresAt - Math.min(margin, lifetimeMs / 2)
+}
+
+function hold(issued: IssuedToken, random: () => number, forcedAt: number | undefined): Held {
   const { token, lifetimeMs } = issued
   if (token.expiresAt === undefined || lifetimeMs === undefined) {
-    return { ...issued, renewAt: Infinity, handoverAt: Infinity, expiresAt: Infinity }
+    return { ...issued, renewAt: Infinity, handoverAt: Infinity, expiresAt: Infinity, forcedAt }
   }
-  const renewal = Math.min(Math.max(30_000, lifetimeMs / 10), lifetimeMs / 2)
-  const handover = Math.min(5_000, lifetimeMs / 4)
   return {
     ...issued,
-    renewAt: token.expiresAt - renewal,
-    handoverAt: token.expiresAt - handover,
+    renewAt: renewalTime(token.expiresAt, lifetimeMs, random),
+    handoverAt: token.expiresAt - Math.min(5_000, lifetimeMs / 4),
     expiresAt: token.expiresAt,
+    forcedAt,
   }
 }
 
 /** One token in memory, one request at a time. */
 export function createTokenCache(options: TokenCacheOptions): TokenCache {
-  const { request, guard, now } = options
+  const { request, guard, now, random } = options
   let held: Held | undefined
   let flight: Flight | undefined
+  let refused: string | undefined
   let nextRenewalAt = 0
 
   function start(): Flight {
     const controller = new AbortController()
+    const forced = refused
     const started: Flight = {
       controller,
       waiters: 0,
-      promise: request(controller.signal)
+      promise: request(controller.signal, { refused: forced, held: held?.token.value })
         .then((issued) => {
           if (flight === started) {
-            held = hold(issued)
-            nextRenewalAt = 0
+            held = hold(issued, random, forced === undefined ? undefined : now())
+            refused = undefined
+            nextRenewalAt = issued.overdue === true ? now() + retryRenewalMs : 0
           }
           return issued.token
         })
@@ -108,7 +131,12 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
   async function getToken({ url, rejected, signal }: TokenRequest): Promise<AccessToken> {
     guard(url)
     throwIfAborted(signal)
-    if (rejected !== undefined && held?.token.value === rejected) held = undefined
+    if (rejected !== undefined && (held === undefined || held.token.value === rejected)) {
+      const since = held?.forcedAt
+      if (since !== undefined && now() >= since && now() - since < forcedPauseMs) throw refusedAgain()
+      held = undefined
+      refused = rejected
+    }
     const known = held
     if (known !== undefined && now() < known.handoverAt) {
       if (now() >= known.renewAt) renewInBackground()
@@ -128,8 +156,16 @@ export function createTokenCache(options: TokenCacheOptions): TokenCache {
     getToken,
     clear() {
       held = undefined
+      refused = undefined
       flight?.controller.abort()
       flight = undefined
     },
   }
+}
+
+function refusedAgain(): AuthError {
+  return new AuthError('ERR_LOGIN_REQUIRED', 'The server refuses a token that was issued a moment ago', {
+    hint: 'Check that authorization server and FHIR server belong together, and what this client may do there.',
+    status: 401,
+  })
 }

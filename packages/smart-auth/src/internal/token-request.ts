@@ -1,8 +1,7 @@
 import {
   allowInsecureRequests,
-  clientCredentialsGrantRequest,
   customFetch,
-  processClientCredentialsResponse,
+  processGenericTokenEndpointResponse,
   type AuthorizationServer,
   type ClientAuth,
   type TokenEndpointResponse,
@@ -10,6 +9,7 @@ import {
 import { AuthError } from '../errors.js'
 import type { AccessToken, AuthProfile, ConnectionOptions } from '../types.js'
 import { exchange, type Answer } from './exchange.js'
+import type { Grant } from './grants.js'
 import { stringMember, type JsonRecord } from './json.js'
 import { parseAnswer, tokenFailure, type FailureContext } from './token-failure.js'
 import type { IssuedToken } from './token-cache.js'
@@ -19,7 +19,8 @@ const maxBytes = 262_144
 const timeoutMs = 30_000
 const notTokenHint = 'Try later; if it stays so, check that the address is the token endpoint.'
 
-export interface ClientCredentialsRequest {
+export interface GrantRequest {
+  readonly grant: Grant
   readonly tokenEndpoint: string
   readonly clientId: string
   readonly auth: ClientAuth
@@ -31,41 +32,47 @@ export interface ClientCredentialsRequest {
   readonly secrets: readonly string[]
 }
 
-/** Asks the token endpoint for a token by client_credentials (RFC 6749, section 4.4), once. */
+/** A token with everything that came beside it. */
+export interface TokenAnswer extends IssuedToken {
+  /** The scope as stated; absent when the server said nothing. */
+  readonly statedScope?: string
+  readonly refreshToken?: string
+  /** Not verified yet. */
+  readonly idToken?: string
+  /** All other members of the answer. */
+  readonly members: JsonRecord
+}
+
+/** Asks the token endpoint for a token, once (RFC 6749, sections 4.1.3, 4.4 and 6; RFC 7523). */
 export async function requestToken(
-  request: ClientCredentialsRequest,
+  request: GrantRequest,
   connection: ConnectionOptions,
-  signal: AbortSignal,
-): Promise<IssuedToken> {
+  signal: AbortSignal | undefined,
+): Promise<TokenAnswer> {
   const { clientId, profile, scope } = request
   const tokenEndpoint = new URL(request.tokenEndpoint)
   // oauth4webapi wants an issuer, which SMART servers without single sign-on do not state. This stand-in is
-  // never compared with anything: id_tokens are dropped before the answer is processed.
+  // never compared with anything: id_tokens are taken out before the answer is processed.
   const as: AuthorizationServer = { issuer: tokenEndpoint.origin, token_endpoint: tokenEndpoint.href }
   const client = { client_id: clientId }
   const startedAt = (connection.now ?? Date.now)()
   const secrets = [...request.secrets]
   let answer: Answer | undefined
-  await clientCredentialsGrantRequest(
-    as,
-    client,
-    request.auth,
-    {
-      ...(scope === undefined ? {} : { scope }),
-      ...(request.audience === undefined ? {} : { aud: request.audience }),
+  const more = {
+    ...(scope === undefined || request.grant.hasOwnScope ? {} : { scope }),
+    ...(request.audience === undefined ? {} : { aud: request.audience }),
+  }
+  await request.grant.send(as, client, request.auth, more, {
+    // The URL policy of this package has already allowed it: plain http is loopback here.
+    [allowInsecureRequests]: true,
+    [customFetch]: async (url, init) => {
+      secrets.push(...sentSecrets(init.body, init.headers))
+      const body = init.body.toString()
+      const sent = { method: 'POST' as const, headers: init.headers, body, maxBytes, signal }
+      answer = await exchange(new URL(url), sent, connection, timeoutMs)
+      return new Response()
     },
-    {
-      // The URL policy of this package has already allowed it: plain http is loopback here.
-      [allowInsecureRequests]: true,
-      [customFetch]: async (url, init) => {
-        secrets.push(...sentSecrets(init.body, init.headers))
-        const body = init.body.toString()
-        const sent = { method: 'POST' as const, headers: init.headers, body, maxBytes, signal }
-        answer = await exchange(new URL(url), sent, connection, timeoutMs)
-        return new Response()
-      },
-    },
-  )
+  })
   if (answer === undefined) throw new TypeError('the token request was not sent')
   const where = `POST ${displayUrl(tokenEndpoint)}`
   const context: FailureContext = { where, profile, secrets, now: (connection.now ?? Date.now)() }
@@ -73,13 +80,29 @@ export async function requestToken(
   if (answer.status < 200 || answer.status > 299 || (body?.['error'] ?? undefined) !== undefined) {
     throw tokenFailure(answer, context)
   }
-  const parsed = await processBody(as, client, body, context, answer.status)
-  return issuedToken(parsed, scope, startedAt)
+  // RFC 6749, section 5.1 knows 200 only; C3-PRO answers 202, and its documentation says 201.
+  if (answer.status !== 200 && profile !== 'c3-pro') {
+    throw new AuthError('ERR_AUTH_UNREACHABLE', `${where} answered ${answer.status} instead of 200`, {
+      hint: "Check that the address is the token endpoint; a C3-PRO server needs profile 'c3-pro'.",
+      status: answer.status,
+      arrived: 'maybe',
+    })
+  }
+  return tokenAnswer(await processBody(as, client, body, context, answer.status), scope, startedAt)
 }
+
+const secretParameters = [
+  'client_assertion',
+  'client_secret',
+  'assertion',
+  'code',
+  'code_verifier',
+  'refresh_token',
+] as const
 
 function sentSecrets(body: URLSearchParams, headers: Record<string, string>): readonly string[] {
   const authorization = headers['authorization']?.replace(/^\S+ /, '')
-  return [authorization, body.get('client_assertion') ?? undefined, body.get('client_secret') ?? undefined]
+  return [authorization, ...secretParameters.map((name) => body.get(name) ?? undefined)]
     .filter((secret) => secret !== undefined)
     .flatMap((secret) => [secret, ...secret.split('.').filter((part) => part.length > 16)])
 }
@@ -91,11 +114,12 @@ async function processBody(
   body: JsonRecord | undefined,
   context: FailureContext,
   status: number,
-): Promise<TokenEndpointResponse> {
+): Promise<{ parsed: TokenEndpointResponse; idToken: string | undefined }> {
   const unusable = (reason: string): AuthError =>
     new AuthError('ERR_AUTH_UNREACHABLE', `${context.where} answered ${status} ${reason}`, {
       hint: notTokenHint,
       status,
+      arrived: 'maybe',
     })
   if (body === undefined) throw unusable('without a JSON object of acceptable size')
   const value = stringMember(body, 'access_token')
@@ -112,17 +136,18 @@ async function processBody(
       },
     )
   }
-  // Neither an id_token nor a refresh token means anything in this grant.
-  const { id_token: _idToken, refresh_token: _refresh, expires_in: lifetime, scope, ...rest } = body
+  const { id_token: idToken, refresh_token: refresh, expires_in: lifetime, scope, ...rest } = body
   const normal = {
     ...rest,
     token_type: type,
     ...(typeof scope === 'string' ? { scope } : {}),
+    ...(typeof refresh === 'string' && refresh !== '' ? { refresh_token: refresh } : {}),
     ...lifetimeMember(lifetime),
   }
   const response = new Response(JSON.stringify(normal), { headers: { 'content-type': 'application/json' } })
   try {
-    return await processClientCredentialsResponse(as, client, response)
+    const parsed = await processGenericTokenEndpointResponse(as, client, response)
+    return { parsed, idToken: typeof idToken === 'string' && idToken !== '' ? idToken : undefined }
   } catch {
     // Its errors hold the body, token included, so they are not passed on as a cause.
     throw unusable('with a token response that is not well-formed')
@@ -136,21 +161,29 @@ function lifetimeMember(value: unknown): { expires_in?: number } {
   return sane ? { expires_in: seconds } : {}
 }
 
-function issuedToken(
-  parsed: TokenEndpointResponse,
+function tokenAnswer(
+  { parsed, idToken }: { parsed: TokenEndpointResponse; idToken: string | undefined },
   requestedScope: string | undefined,
   startedAt: number,
-): IssuedToken {
-  const lifetimeMs = parsed.expires_in === undefined ? undefined : Math.floor(parsed.expires_in * 1000)
+): TokenAnswer {
+  const { access_token, token_type: _type, expires_in, refresh_token, scope: stated, ...members } = parsed
+  const lifetimeMs = expires_in === undefined ? undefined : Math.floor(expires_in * 1000)
   // RFC 6749, section 5.1: no scope in the answer means the scope that was asked for.
-  const scope = parsed.scope ?? requestedScope
-  const patient = parsed['patient']
+  const scope = stated ?? requestedScope
+  const patient = members['patient']
   const token: AccessToken = Object.freeze({
-    value: parsed.access_token,
+    value: access_token,
     type: 'Bearer' as const,
     ...(lifetimeMs === undefined ? {} : { expiresAt: startedAt + lifetimeMs }),
     ...(scope === undefined ? {} : { scope }),
     ...(typeof patient === 'string' && patient !== '' ? { patient } : {}),
   })
-  return { token, ...(lifetimeMs === undefined ? {} : { lifetimeMs }) }
+  return {
+    token,
+    members,
+    ...(lifetimeMs === undefined ? {} : { lifetimeMs }),
+    ...(stated === undefined ? {} : { statedScope: stated }),
+    ...(refresh_token === undefined ? {} : { refreshToken: refresh_token }),
+    ...(idToken === undefined ? {} : { idToken }),
+  }
 }

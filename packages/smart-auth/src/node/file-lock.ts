@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto'
+import { open, readFile, stat, unlink, utimes } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { abortError } from '../internal/abort.js'
+import type { SecretLease } from '../secret-store.js'
+import { isCode } from './durable-file.js'
+
+export interface FileLockOptions {
+  /** A lock whose holder has shown no sign of life for so long is taken over. Default 15,000. */
+  readonly staleMs?: number
+}
+
+const pollMs = 25
+
+/**
+ * Runs work while the file exists with our mark in it; other processes wait. The holder touches the file; one
+ * that was killed is recognised by its process number, and on another machine by its silence.
+ */
+export async function withFileLock<T>(
+  path: string,
+  work: (lease: SecretLease) => Promise<T>,
+  signal: AbortSignal | undefined,
+  { staleMs = 15_000 }: FileLockOptions,
+): Promise<T> {
+  const mark = `${process.pid} ${hostname()} ${randomBytes(12).toString('hex')}\n`
+  await acquire(path, mark, signal, staleMs)
+  const heart = setInterval(() => {
+    const now = new Date()
+    void utimes(path, now, now).catch(() => undefined)
+  }, staleMs / 3)
+  heart.unref()
+  const stillHeld = async (): Promise<boolean> => (await contentOf(path)) === mark
+  try {
+    return await work({ stillHeld })
+  } finally {
+    clearInterval(heart)
+    if (await stillHeld()) await unlink(path).catch(() => undefined)
+  }
+}
+
+async function acquire(
+  path: string,
+  mark: string,
+  signal: AbortSignal | undefined,
+  staleMs: number,
+): Promise<void> {
+  let seen: { readonly sign: string; readonly since: number } | undefined
+  for (;;) {
+    if (signal?.aborted === true) throw abortError()
+    if (await create(path, mark)) return
+    const sign = await signOfLife(path)
+    if (sign === undefined) {
+      seen = undefined
+      continue
+    }
+    // Silence is measured by our own steady clock: file times of another machine may be anything.
+    if (seen?.sign !== sign.text) seen = { sign: sign.text, since: performance.now() }
+    if (sign.dead || performance.now() - seen.since > staleMs) {
+      await remove(path, sign.text, staleMs)
+      continue
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs * (0.5 + Math.random())))
+  }
+}
+
+async function create(path: string, mark: string): Promise<boolean> {
+  try {
+    const file = await open(path, 'wx', 0o600)
+    try {
+      await file.writeFile(mark)
+    } finally {
+      await file.close()
+    }
+    return true
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+async function contentOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+async function signOfLife(path: string): Promise<{ text: string; dead: boolean } | undefined> {
+  const mark = await contentOf(path)
+  if (mark === undefined) return undefined
+  try {
+    const { mtimeMs, ino } = await stat(path)
+    const [pid, host] = mark.split(' ')
+    const dead = host === hostname() && /^\d+$/.test(pid ?? '') && !isAlive(Number(pid))
+    return { text: `${mark} ${mtimeMs} ${ino}`, dead }
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return !isCode(error, 'ESRCH')
+  }
+}
+
+/** Removes the lock if it is still the one that was judged: only one taker at a time may look and remove. */
+async function remove(path: string, sign: string, staleMs: number): Promise<void> {
+  const guard = `${path}.take`
+  if (!(await create(guard, ''))) {
+    // A taker that died in this short stretch leaves the guard behind.
+    const age = await stat(guard).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    )
+    if (age > staleMs) await unlink(guard).catch(() => undefined)
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+    return
+  }
+  try {
+    if ((await signOfLife(path))?.text === sign) await unlink(path)
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error
+  } finally {
+    await unlink(guard).catch(() => undefined)
+  }
+}

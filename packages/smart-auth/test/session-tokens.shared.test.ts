@@ -1,0 +1,382 @@
+import { describe, expect, it, vi } from 'vitest'
+import {
+  memorySecretStore,
+  restoreSession,
+  type SecretRecord,
+  type SecretStore,
+  type Session,
+  type SessionOptions,
+} from '@fhir-outbox/smart-auth'
+import { deferred, failure, json } from './support/fake-fetch.js'
+import { base, peopleServer, start, type Bend, type PeopleServer } from './support/people-server.js'
+
+const url = `${base}/Observation`
+const minute = 60_000
+
+function lost(): never {
+  throw new TypeError('fetch failed', { cause: Object.assign(new Error('reset'), { code: 'ECONNRESET' }) })
+}
+
+function refused(): never {
+  throw new TypeError('fetch failed', {
+    cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }),
+  })
+}
+
+/** Somebody is logged in; from the second token request on, `refresh` answers. */
+async function loggedIn(
+  refresh?: Bend['token'],
+  options: { store?: SecretStore; session?: Partial<SessionOptions> } = {},
+): Promise<{
+  people: PeopleServer
+  session: Session
+  another(more?: Partial<SessionOptions>): Promise<Session>
+}> {
+  const people = await peopleServer({
+    token: (sent, n) => (n === 1 || refresh === undefined ? {} : refresh(sent, n)),
+  })
+  const store = options.store ?? people.store
+  const session = await people.logIn({ store }, { store, ...options.session })
+  const another = async (more: Partial<SessionOptions> = {}): Promise<Session> => {
+    const found = await restoreSession(
+      { store, fhirBaseUrl: base },
+      { fetch: people.fetch, now: () => people.now, random: () => 0, ...options.session, ...more },
+    )
+    if (found === undefined) throw new Error('no session is stored')
+    return found
+  }
+  return { people, session, another }
+}
+
+const refreshes = (people: PeopleServer): readonly (string | null)[] =>
+  people
+    .sentTo('/token')
+    .filter(({ form }) => form.get('grant_type') === 'refresh_token')
+    .map(({ form }) => form.get('refresh_token'))
+
+describe('the tokens of a session', () => {
+  it('are used until shortly before their end, then refreshed, once, for all who ask', async () => {
+    const { people, session, another } = await loggedIn()
+    expect(await session.getToken({ url })).toMatchObject({
+      value: 'access-1',
+      expiresAt: start + 5 * minute,
+    })
+    people.now += 5 * minute - 31_000
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-1' })
+    people.now += 30_000
+    const others = await Promise.all([another(), another()])
+    const values = await Promise.all([session, session, ...others].map((one) => one.getToken({ url })))
+    expect(values.map(({ value }) => value)).toEqual(['access-2', 'access-2', 'access-2', 'access-2'])
+    expect(refreshes(people)).toEqual(['refresh-1'])
+    people.now += 5 * minute
+    await session.getToken({ url })
+    expect(refreshes(people)).toEqual(['refresh-1', 'refresh-2'])
+  })
+
+  it('are renewed at different moments by different devices', async () => {
+    const { people, another } = await loggedIn()
+    const early = await another({ random: () => 1 })
+    const late = await another({ random: () => 0 })
+    await Promise.all([early, late].map((one) => one.getToken({ url })))
+    people.now += 5 * minute - 33_000
+    await late.getToken({ url })
+    expect(refreshes(people)).toEqual([])
+    await early.getToken({ url })
+    await vi.waitFor(() => expect(refreshes(people)).toEqual(['refresh-1']))
+  })
+
+  it('are stored before anybody sees them', async () => {
+    const seen: string[] = []
+    const inner = memorySecretStore()
+    const store: SecretStore = {
+      ...inner,
+      async set(id, record) {
+        await inner.set(id, record)
+        const { token, refreshToken } = record.data as { token?: { value: string }; refreshToken?: string }
+        if (token !== undefined) seen.push(`stored ${token.value} ${refreshToken ?? ''}`)
+      },
+    }
+    const { people, session } = await loggedIn(undefined, { store })
+    people.now += 5 * minute
+    const { value } = await session.getToken({ url })
+    seen.push(`seen ${value}`)
+    expect(seen.slice(-2)).toEqual(['stored access-2 refresh-2', 'seen access-2'])
+  })
+
+  it('stay unseen while they cannot be stored, and are not refreshed a second time for that', async () => {
+    let full = false
+    const inner = memorySecretStore()
+    const store: SecretStore = {
+      ...inner,
+      async set(id, record) {
+        const { token } = record.data as { token?: { value: string } }
+        if (full && token?.value === 'access-2') throw new Error(`no space for ${token.value}`)
+        await inner.set(id, record)
+      },
+    }
+    const { people, session } = await loggedIn(undefined, { store })
+    people.now += 5 * minute
+    full = true
+    const error = await failure(session.getToken({ url }))
+    expect(error).toMatchObject({
+      code: 'ERR_AUTH_UNREACHABLE',
+      cause: { code: 'ERR_CREDENTIALS_UNWRITABLE' },
+    })
+    full = false
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-2' })
+    expect(refreshes(people)).toEqual(['refresh-1'])
+  })
+
+  it('are not asked for again after an answer was lost, unless the app allows it', async () => {
+    const { people, session, another } = await loggedIn(lost)
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({
+      code: 'ERR_LOGIN_REQUIRED',
+      arrived: 'maybe',
+    })
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(refreshes(people)).toEqual(['refresh-1'])
+    // Nothing was thrown away: with the policy the same token is sent again.
+    people.bend.token = () => ({})
+    const bold = await another({ uncertainRefresh: 'resend' })
+    expect(await bold.getToken({ url })).toMatchObject({ value: 'access-3' })
+    expect(refreshes(people)).toEqual(['refresh-1', 'refresh-1'])
+  })
+
+  it.each([
+    ['an answer that is cut off', () => new Response('{"access_token":"acc')],
+    ['an answer without a token', () => json({ token_type: 'Bearer' })],
+    ['time that has run out', () => new Promise<Response>(() => undefined)],
+  ])('count %s as lost', async (_name, refresh) => {
+    const { people, session } = await loggedIn(refresh, {
+      session: { uncertainRefresh: 'resend', timeoutMs: 30 },
+    })
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({
+      code: 'ERR_AUTH_UNREACHABLE',
+      arrived: 'maybe',
+    })
+    expect(session.secrets().refreshToken).toBe('refresh-1')
+  })
+
+  it('are uncertain after a crash between the request and its answer', async () => {
+    const { people, another, session } = await loggedIn()
+    const id = `session:default:${base}`
+    const stored = (await people.store.get(id)) as SecretRecord
+    await people.store.set(id, { data: { ...stored.data, refreshBegunAt: people.now } })
+    people.now += 5 * minute
+    expect(await failure((await another()).getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(refreshes(people)).toEqual([])
+    expect(session.secrets().refreshToken).toBe('refresh-1')
+  })
+
+  it.each([
+    ['nobody answers', () => refused(), {}],
+    ['it answers 503', () => json({}, 503, { 'retry-after': '7' }), { status: 503, retryAfterMs: 7000 }],
+    ['it answers 429', () => json({}, 429), { status: 429 }],
+    ['it is temporarily unavailable', () => json({ error: 'temporarily_unavailable' }, 400), { status: 400 }],
+    ['a portal answers', () => new Response('<html>', { status: 404 }), { status: 404 }],
+  ])('are kept when %s: try later, and then go on', async (_name, refresh, more) => {
+    const { people, session } = await loggedIn(refresh)
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_AUTH_UNREACHABLE', ...more })
+    people.bend.token = () => ({})
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-3' })
+    expect(refreshes(people)).toEqual(['refresh-1', 'refresh-1'])
+  })
+
+  it('need a person after invalid_grant, and only then is the refresh token gone', async () => {
+    const { people, session } = await loggedIn(() => json({ error: 'invalid_client' }, 401))
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(session.secrets().refreshToken).toBe('refresh-1')
+    people.bend.token = () => json({ error: 'invalid_grant' }, 400)
+    expect(await failure(session.getToken({ url }))).toMatchObject({
+      code: 'ERR_LOGIN_REQUIRED',
+      oauthError: 'invalid_grant',
+    })
+    expect(session.secrets().refreshToken).toBeUndefined()
+    await failure(session.getToken({ url }))
+    expect(refreshes(people)).toHaveLength(2)
+  })
+
+  it('stay in use while a refresh fails and they are still valid', async () => {
+    const { people, session } = await loggedIn(() => json({}, 503))
+    await session.getToken({ url })
+    people.now += 5 * minute - 20_000
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-1' })
+    await vi.waitFor(() => expect(refreshes(people)).toHaveLength(1))
+    people.now += 17_000
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-1' })
+  })
+
+  it('are refreshed once after a 401; a token that was brought meanwhile is taken instead', async () => {
+    const { people, session, another } = await loggedIn()
+    const other = await another()
+    await Promise.all([session, other].map((one) => one.getToken({ url })))
+    expect(await session.getToken({ url, rejected: 'access-1' })).toMatchObject({ value: 'access-2' })
+    expect(await other.getToken({ url, rejected: 'access-1' })).toMatchObject({ value: 'access-2' })
+    expect(refreshes(people)).toEqual(['refresh-1'])
+  })
+
+  it('end with the second 401 in a row', async () => {
+    const { people, session } = await loggedIn()
+    await session.getToken({ url })
+    await session.getToken({ url, rejected: 'access-1' })
+    const error = await failure(session.getToken({ url, rejected: 'access-2' }))
+    expect(error).toMatchObject({ code: 'ERR_LOGIN_REQUIRED', status: 401 })
+    expect(refreshes(people)).toEqual(['refresh-1'])
+    people.now += 61_000
+    expect(await session.getToken({ url, rejected: 'access-2' })).toMatchObject({ value: 'access-3' })
+  })
+
+  it('are fetched to the end although all who asked have left', async () => {
+    const gate = deferred<Response>()
+    const { people, session } = await loggedIn(() => gate.promise)
+    people.now += 5 * minute
+    const controller = new AbortController()
+    const left = session.getToken({ url, signal: controller.signal })
+    await vi.waitFor(() => expect(refreshes(people)).toHaveLength(1))
+    controller.abort()
+    await expect(left).rejects.toMatchObject({ name: 'AbortError' })
+    expect(people.sentTo('/token').at(-1)?.signal.aborted).toBe(false)
+    gate.resolve(
+      json({ access_token: 'access-2', token_type: 'Bearer', expires_in: 300, refresh_token: 'refresh-2' }),
+    )
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-2' })
+    expect(refreshes(people)).toEqual(['refresh-1'])
+  })
+
+  it.each([
+    ['more rights', { scope: 'openid patient/*.cruds' }],
+    ['another patient', { patient: 'p2' }],
+  ])('are refused with %s than the person granted', async (_name, members) => {
+    const people = await peopleServer({ token: (_sent, n) => (n === 1 ? { patient: 'p1' } : members) })
+    const session = await people.logIn()
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(session.secrets()).toEqual({ idToken: expect.any(String) as string })
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(refreshes(people)).toHaveLength(1)
+  })
+
+  it.each([
+    ['for another person', { sub: 'person-2' }],
+    ['from another issuer', { iss: 'https://evil.example.test' }],
+    ['for another client', { aud: 'other' }],
+  ])('are refused with an id_token %s', async (_name, claims) => {
+    const { people, session } = await loggedIn(() => {
+      people.bend.claims = claims
+      return {}
+    })
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(session.secrets()).not.toHaveProperty('accessToken')
+    expect(session.claims?.sub).toBe('person-1')
+  })
+
+  it('are not given out from memory either after a refusal in the background', async () => {
+    const people = await peopleServer({ token: (_sent, n) => (n === 1 ? {} : { scope: 'patient/*.cruds' }) })
+    const session = await people.logIn()
+    await session.getToken({ url })
+    people.now += 5 * minute - 20_000
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-1' })
+    await vi.waitFor(() => expect(session.secrets()).not.toHaveProperty('accessToken'))
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(refreshes(people)).toHaveLength(1)
+  })
+
+  it('wait unseen while the id_token beside them cannot be checked, and the refresh token stays', async () => {
+    const { people, another } = await loggedIn()
+    people.now += 5 * minute
+    let away = true
+    const session = await another({
+      fetch: async (to, init) => (away && to.endsWith('/jwks') ? json({}, 503) : people.fetch(to, init)),
+    })
+    expect(await failure(session.getToken({ url }))).toMatchObject({
+      code: 'ERR_AUTH_UNREACHABLE',
+      status: 503,
+    })
+    expect(session.secrets()).toMatchObject({ refreshToken: 'refresh-2' })
+    expect(session.secrets()).not.toHaveProperty('accessToken')
+    away = false
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-3' })
+    expect(refreshes(people)).toEqual(['refresh-1', 'refresh-2'])
+  })
+
+  it('keep what a refresh does not repeat', async () => {
+    const { people, session } = await loggedIn(() => ({
+      refresh_token: undefined,
+      scope: undefined,
+      id_token: undefined,
+    }))
+    const { idToken } = session.secrets()
+    people.now += 5 * minute
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-2', scope: session.scope })
+    expect(session.secrets()).toMatchObject({ refreshToken: 'refresh-1', idToken })
+    expect(session.claims?.sub).toBe('person-1')
+  })
+
+  it('are not written over those of a process that has taken over', async () => {
+    const inner = memorySecretStore()
+    let lostLock = false
+    const store: SecretStore = {
+      ...inner,
+      lock: (id, work, signal) => inner.lock(id, () => work({ stillHeld: async () => !lostLock }), signal),
+    }
+    const { people, session } = await loggedIn(
+      async () => {
+        lostLock = true
+        const id = `session:default:${base}`
+        const stored = (await inner.get(id)) as SecretRecord
+        const token = {
+          value: 'access-of-the-other',
+          expiresAt: people.now + 5 * minute,
+          lifetimeMs: 5 * minute,
+        }
+        const generation = Number(stored.data['generation']) + 1
+        await inner.set(id, {
+          data: { ...stored.data, token, refreshToken: 'refresh-of-the-other', generation },
+        })
+        return json({ access_token: 'access-2', token_type: 'Bearer', refresh_token: 'refresh-2' })
+      },
+      { store },
+    )
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_AUTH_UNREACHABLE' })
+    lostLock = false
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-of-the-other' })
+    expect(refreshes(people)).toHaveLength(1)
+  })
+
+  it('end for everybody when one ends the session', async () => {
+    const { people, session, another } = await loggedIn()
+    const other = await another()
+    expect(await session.end()).toBe('revoked')
+    const revoked = people.sentTo('/revoke').map(({ form }) => form.get('token'))
+    expect(revoked).toEqual(['refresh-1', 'access-1'])
+    for (const one of [session, other]) {
+      expect(await failure(one.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    }
+    expect(await restoreSession({ store: people.store, fhirBaseUrl: base })).toBeUndefined()
+  })
+
+  it('need a person when there is nothing to refresh with', async () => {
+    const people = await peopleServer({ token: () => ({ refresh_token: undefined }) })
+    const session = await people.logIn()
+    expect(session.notices).toContain('no-refresh-token')
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(refreshes(people)).toEqual([])
+  })
+
+  it('never go to another origin, nor over plain http', async () => {
+    const { session } = await loggedIn()
+    expect(await failure(session.getToken({ url: 'https://evil.example.test/r4' }))).toMatchObject({
+      code: 'ERR_WRONG_ORIGIN',
+    })
+    expect(await failure(session.getToken({ url: 'http://fhir.example.test/r4' }))).toMatchObject({
+      code: 'ERR_INSECURE_URL',
+    })
+  })
+})
