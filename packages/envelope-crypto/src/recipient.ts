@@ -1,23 +1,25 @@
 import { EnvelopeError } from './errors.js'
 import { derShape } from './internal/der.js'
-import { isPrivateJwk, keyUsage, requireEncryptionJwk, rsaFromJwk } from './internal/jwk.js'
+import type { Curve } from './internal/elliptic.js'
+import { fetchJwks } from './internal/fetch-jwks.js'
+import { isPrivateJwk, keyUsage, publicKeyFromJwk, requireEncryptionJwk } from './internal/jwk.js'
 import { readKeySource } from './internal/key-source.js'
 import type { KeySource, ReadKeySource } from './internal/key-source.js'
-import { encodeSpki, importPublicKey, requireUsableRsa, rsaFromSpki } from './internal/rsa.js'
-import type { RsaNumbers } from './internal/rsa.js'
+import { publicKeyFromSpki } from './internal/public-key.js'
+import type { PublicKey } from './internal/public-key.js'
+import { importRsaPublicKey } from './internal/rsa-oaep.js'
+import { selfSignatureFits } from './internal/self-signature.js'
 import { checkValidity } from './internal/validity.js'
 import type { RecipientWarning, Validity } from './internal/validity.js'
 import { sha256Hex, webCrypto } from './internal/web-crypto.js'
-import { keyUsageBit, knownExtensions, rsaSignatureHash } from './internal/x509-names.js'
+import { keyUsageBit, knownExtensions } from './internal/x509-names.js'
 import { readCertificate } from './internal/x509-read.js'
 import type { CertificateFields } from './internal/x509-read.js'
 import { requireKeyId } from './key-id.js'
-import { rsaOaepSha1 } from './suites/c3-pro.js'
 
-/** A checked public key to seal for. */
-export interface Recipient {
+interface CheckedKey {
   readonly keyId: string
-  /** Length of the RSA modulus in bits. */
+  /** Length of the RSA modulus, or of the curve. */
   readonly bits: number
   /** The public key as SubjectPublicKeyInfo (DER). */
   readonly spki: Uint8Array<ArrayBuffer>
@@ -29,6 +31,10 @@ export interface Recipient {
   readonly notAfter?: string
 }
 
+/** A checked public key to seal for. RSA serves both suites, elliptic keys the suite `jwe`. */
+export type Recipient = CheckedKey &
+  ({ readonly kind: 'RSA' } | { readonly kind: 'EC'; readonly curve: Curve })
+
 export interface RecipientOptions {
   /** The id under which the receiver keeps the private key: 1 to 128 letters, digits, `-`, `_` and inner dots. */
   readonly keyId: string
@@ -36,43 +42,55 @@ export interface RecipientOptions {
   readonly now?: () => number
   /** Told when the certificate ends within 30 days. Default: nobody is told. */
   readonly warn?: (warning: RecipientWarning) => void
+  /** Gets a JWKS. Default: the global `fetch`. */
+  readonly fetch?: typeof fetch
+  /** Aborts getting a JWKS; the rejection is named AbortError. */
+  readonly signal?: AbortSignal
 }
 
 /**
- * Imports the public key of a receiver: an X.509 certificate or SubjectPublicKeyInfo as PEM or DER, or a JWK (object or
- * JSON text). The certificate is taken as trusted because you pass it in: no chain is built and no revocation checked.
+ * Imports the public key of a receiver: an X.509 certificate or SubjectPublicKeyInfo as PEM or DER, a JWK (object or
+ * JSON text), or the URL of a JWKS, of which the key with `kid` equal to `keyId` is taken. The key is taken as trusted
+ * because you pass it in: no chain is built and no revocation checked.
  *
- * Rejects with ERR_EMPTY_KEY_ID, ERR_INVALID_KEY_ID, ERR_INVALID_RECIPIENT (not readable), ERR_PRIVATE_KEY_GIVEN,
- * ERR_CERTIFICATE_EXPIRED, ERR_CERTIFICATE_NOT_YET_VALID, ERR_WEAK_KEY (RSA below 2048 bits), ERR_UNSUPPORTED_KEY (not
- * RSA, or longer than 8192 bits), ERR_KEY_USAGE (not made for encryption), ERR_TOO_LARGE or ERR_CRYPTO_UNAVAILABLE.
+ * Rejects with ERR_EMPTY_KEY_ID, ERR_INVALID_KEY_ID, ERR_INVALID_RECIPIENT (not readable, or no such key in the JWKS),
+ * ERR_PRIVATE_KEY_GIVEN, ERR_CERTIFICATE_EXPIRED, ERR_CERTIFICATE_NOT_YET_VALID, ERR_WEAK_KEY (RSA below 2048 bits),
+ * ERR_UNSUPPORTED_KEY (another algorithm, or RSA longer than 8192 bits), ERR_KEY_USAGE (not made for encryption),
+ * ERR_TOO_LARGE, ERR_KEYS_UNREACHABLE (the JWKS was not to be had) or ERR_CRYPTO_UNAVAILABLE.
  */
-export async function importRecipient(source: KeySource, options: RecipientOptions): Promise<Recipient> {
+export async function importRecipient(
+  source: KeySource | URL,
+  options: RecipientOptions,
+): Promise<Recipient> {
   const keyId = requireKeyId(options.keyId)
-  const found = readPublicKey(readKeySource(source, refuse), keyId)
-  const bits = requireUsableRsa(found.numbers)
-  const spki = encodeSpki(found.numbers)
-  await requireImportable(spki)
-  const { certificate } = found
-  if (certificate === undefined) {
-    return { keyId, bits, spki, fingerprint: await sha256Hex(spki) }
-  }
-  await requireUndamaged(certificate, spki)
+  const read = source instanceof URL ? await fromJwks(source, options) : readKeySource(source, refuse)
+  const { key, certificate } = readPublicKey(read, keyId)
+  await requireImportable(key)
+  const { spki } = key
+  const recipient: Recipient = { ...key, keyId, fingerprint: await sha256Hex(spki) }
+  if (certificate === undefined) return recipient
+  await requireUndamaged(certificate, key)
   const warning = checkValidity(certificate, keyId, (options.now ?? Date.now)())
   if (warning !== undefined) options.warn?.(warning)
-  return { keyId, bits, spki, fingerprint: await sha256Hex(spki), ...isoValidity(certificate) }
+  return { ...recipient, ...isoValidity(certificate) }
+}
+
+async function fromJwks(url: URL, options: RecipientOptions): Promise<ReadKeySource> {
+  const jwk = (await fetchJwks(url, options)).find(({ kid }) => kid === options.keyId)
+  return { form: 'jwk', jwk: required(jwk, 'The JWKS has no key with this key id.') }
 }
 
 interface FoundKey {
-  readonly numbers: RsaNumbers
+  readonly key: PublicKey
   readonly certificate?: CertificateFields
 }
 
 function readPublicKey(read: ReadKeySource, keyId: string): FoundKey {
   if (read.form === 'jwk') {
     if (isPrivateJwk(read.jwk)) throw privateKeyGiven()
-    const numbers = required(rsaFromJwk(read.jwk), 'The JWK is not a complete RSA key.')
-    requireEncryptionJwk(read.jwk, keyId, ['encrypt', 'wrapKey'])
-    return { numbers }
+    const key = required(publicKeyFromJwk(read.jwk), 'The JWK is not a complete RSA or elliptic key.')
+    requireEncryptionJwk(read.jwk, key.kind, keyId, publicOperations[key.kind])
+    return { key }
   }
   if (read.form === 'pem') {
     const { label, der } = read.block
@@ -92,12 +110,14 @@ function readPublicDer(der: Uint8Array<ArrayBuffer>): FoundKey {
         readCertificate(der),
         'The certificate is damaged, or is not an X.509 certificate.',
       )
-      requireEncryptionCertificate(certificate)
-      return { numbers: requiredRsa(certificate.spki), certificate }
+      const key = requiredKey(certificate.spki)
+      requireEncryptionCertificate(certificate, key)
+      return { key, certificate }
     }
     case 'spki':
-      return { numbers: requiredRsa(der) }
+      return { key: requiredKey(der) }
     case 'pkcs8':
+    case 'encrypted-pkcs8':
     case 'other-private-key':
       throw privateKeyGiven()
     case 'pkcs1-public':
@@ -107,13 +127,24 @@ function readPublicDer(der: Uint8Array<ArrayBuffer>): FoundKey {
   }
 }
 
-function requiredRsa(spki: Uint8Array<ArrayBuffer>): RsaNumbers {
-  return required(rsaFromSpki(spki), 'The public key is damaged.')
+function requiredKey(spki: Uint8Array<ArrayBuffer>): PublicKey {
+  return required(publicKeyFromSpki(spki), 'The public key is damaged, or on a curve that is not used here.')
 }
 
-function requireEncryptionCertificate(certificate: CertificateFields): void {
+const encryptionBits: Readonly<Record<PublicKey['kind'], number>> = {
+  RSA: keyUsageBit.keyEncipherment | keyUsageBit.dataEncipherment,
+  EC: keyUsageBit.keyAgreement,
+}
+
+/** What `key_ops` of a JWK must allow; the public half of a key agreement has no operations of its own. */
+const publicOperations: Readonly<Record<PublicKey['kind'], readonly string[]>> = {
+  RSA: ['encrypt', 'wrapKey'],
+  EC: ['deriveKey', 'deriveBits'],
+}
+
+function requireEncryptionCertificate(certificate: CertificateFields, { kind }: PublicKey): void {
   const { keyUsage: usage, criticalExtensions } = certificate
-  if (usage !== undefined && (usage & (keyUsageBit.keyEncipherment | keyUsageBit.dataEncipherment)) === 0) {
+  if (usage !== undefined && (usage & encryptionBits[kind]) === 0) {
     throw keyUsage('The key usage of the certificate does not allow encryption.')
   }
   if (criticalExtensions.some((oid) => !knownExtensions.includes(oid))) {
@@ -125,25 +156,17 @@ function requireEncryptionCertificate(certificate: CertificateFields): void {
  * One flipped bit in the public key would make data that nobody can ever open. A self-signed certificate carries the
  * means to notice: its signature verifies under the very key it contains.
  */
-async function requireUndamaged(
-  certificate: CertificateFields,
-  spki: Uint8Array<ArrayBuffer>,
-): Promise<void> {
-  const hash = rsaSignatureHash[certificate.signatureAlgorithm]
-  if (!certificate.selfSigned || hash === undefined) return
-  const { subtle } = webCrypto()
-  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash }
-  const key = await subtle.importKey('spki', spki, algorithm, false, ['verify'])
-  if (!(await subtle.verify(algorithm.name, key, certificate.signature, certificate.signed))) {
-    throw refuse('The self-signed certificate is damaged: its signature does not fit its content.')
-  }
+async function requireUndamaged(certificate: CertificateFields, key: PublicKey): Promise<void> {
+  if ((await selfSignatureFits(certificate, key)) !== false) return
+  throw refuse('The self-signed certificate is damaged: its signature does not fit its content.')
 }
 
-async function requireImportable(spki: Uint8Array<ArrayBuffer>): Promise<void> {
+async function requireImportable(key: PublicKey): Promise<void> {
+  const { subtle } = webCrypto()
   try {
-    await importPublicKey(spki, rsaOaepSha1)
+    if (key.kind === 'RSA') await importRsaPublicKey(key.spki, 'SHA-1')
+    else await subtle.importKey('spki', key.spki, { name: 'ECDH', namedCurve: key.curve }, false, [])
   } catch (cause) {
-    if (cause instanceof EnvelopeError) throw cause
     throw refuse('The public key is damaged or of a kind this platform cannot use.', cause)
   }
 }

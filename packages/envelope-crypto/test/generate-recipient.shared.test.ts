@@ -18,7 +18,7 @@ describe('generateRecipient', () => {
       kty: 'RSA',
       kid: one.keyId,
       use: 'enc',
-      alg: 'RSA-OAEP',
+      alg: 'RSA-OAEP-256',
       e: 'AQAB',
     })
     expect(Object.keys(one.publicJwk).sort()).toEqual(['alg', 'e', 'kid', 'kty', 'n', 'use'])

@@ -58,7 +58,7 @@ describe('exchange with node:crypto', () => {
   })
 
   it('writes certificates that node:crypto reads and verifies', async () => {
-    const { generated, recipient } = await newParty('receiver-1')
+    const { generated, recipient } = await newParty({ bits: 2048, keyId: 'receiver-1' })
     const certificate = new X509Certificate(generated.certificatePem)
     expect(certificate.subject).toBe('CN=receiver-1')
     expect(certificate.issuer).toBe('CN=receiver-1')

@@ -1,6 +1,7 @@
 import {
   createOpener,
   createSealer,
+  generateRecipient,
   importOpeningKey,
   importRecipient,
   keyRing,
@@ -109,8 +110,51 @@ describe.skipIf(missing)('exchange with the openssl command line', () => {
     expect(text(await opener.open(envelope))).toBe('sealed by openssl: ü')
   })
 
+  it('reads private keys with a passphrase both ways', async () => {
+    const passphrase = 'correct horse'
+    const { keyId, privateKeyPkcs8Pem } = await generateRecipient({ curve: 'P-256', passphrase })
+    await writeFile(path('made-here.pem'), privateKeyPkcs8Pem)
+    const plain = openssl('pkey', '-in', path('made-here.pem'), '-passin', `pass:${passphrase}`).toString(
+      'ascii',
+    )
+    expect(await importOpeningKey(plain, { keyId })).toMatchObject({ kind: 'EC', bits: 256 })
+
+    for (const [cipher, prf] of [
+      ['aes256', 'hmacWithSHA512'],
+      ['aes128', 'hmacWithSHA1'],
+    ] as const) {
+      const encrypt = ['-topk8', '-v2', cipher, '-v2prf', prf, '-passout', `pass:${passphrase}`]
+      openssl(
+        'pkcs8',
+        ...encrypt,
+        '-passin',
+        `pass:${passphrase}`,
+        '-in',
+        path('made-here.pem'),
+        '-out',
+        path('theirs.pem'),
+      )
+      const theirs = await readFile(path('theirs.pem'))
+      expect(await importOpeningKey(theirs, { keyId, passphrase })).toMatchObject({ kind: 'EC', bits: 256 })
+    }
+  })
+
+  it('takes an elliptic certificate from openssl, and makes one that openssl verifies', async () => {
+    makeCertificate('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384', '-subj', '/CN=x')
+    const theirs = await importRecipient(await readFile(path('certificate.pem')), { keyId: 'k' })
+    expect(theirs).toMatchObject({ kind: 'EC', curve: 'P-384' })
+    const { certificatePem } = await generateRecipient({ curve: 'P-256' })
+    await writeFile(path('ours.pem'), certificatePem)
+    expect(
+      openssl('verify', '-x509_strict', '-CAfile', path('ours.pem'), path('ours.pem')).toString('utf8'),
+    ).toContain('OK')
+    expect(openssl('x509', '-in', path('ours.pem'), '-noout', '-text').toString('utf8')).toContain(
+      'Key Agreement',
+    )
+  })
+
   it('takes the certificates made here', async () => {
-    const { generated } = await newParty('receiver-1')
+    const { generated } = await newParty({ bits: 2048, keyId: 'receiver-1' })
     await writeFile(path('certificate.pem'), generated.certificatePem)
     const printed = openssl('x509', '-in', path('certificate.pem'), '-noout', '-text').toString('utf8')
     expect(printed).toContain('Key Encipherment, Data Encipherment')
@@ -134,7 +178,12 @@ describe.skipIf(missing)('exchange with the openssl command line', () => {
         'ERR_KEY_USAGE',
       ],
       ['weak', ['-newkey', 'rsa:1024'], 'ERR_WEAK_KEY'],
-      ['elliptic', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], 'ERR_UNSUPPORTED_KEY'],
+      ['other curve', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp256k1'], 'ERR_INVALID_RECIPIENT'],
+      [
+        'elliptic, for signatures',
+        ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-addext', 'keyUsage=digitalSignature'],
+        'ERR_KEY_USAGE',
+      ],
       ['PSS', ['-newkey', 'rsa-pss', '-pkeyopt', 'rsa_keygen_bits:2048'], 'ERR_UNSUPPORTED_KEY'],
       [
         'unknown critical extension',

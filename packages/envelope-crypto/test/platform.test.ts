@@ -10,6 +10,7 @@ import { failure, newParty, utf8 } from './support.js'
 describe('a platform that lacks what is needed', () => {
   afterEach(() => {
     vi.unstubAllGlobals()
+    vi.restoreAllMocks()
   })
 
   it('says so when WebCrypto is missing, as in a page without https', async () => {
@@ -30,6 +31,8 @@ describe('a platform that lacks what is needed', () => {
   })
 
   it('says so when the platform refuses the algorithms, and works once it no longer does', async () => {
+    // As in a browser: there is WebCrypto only.
+    vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined)
     const { recipient, opener } = await newParty()
     const sealer = createSealer({ suite: 'c3-pro', recipient })
     const refusal = new DOMException('disabled by policy', 'NotSupportedError')

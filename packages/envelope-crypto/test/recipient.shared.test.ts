@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { decodeBase64, encodeBase64 } from '../src/internal/base64.js'
 import { writePem } from '../src/internal/pem.js'
-import { failure, utf8 } from './support.js'
+import { failure, utf8, without } from './support.js'
 
 const dayMs = 24 * 60 * 60 * 1000
 const start = Date.parse('2030-03-01T12:00:00Z')
@@ -171,15 +171,36 @@ describe('importRecipient', () => {
     })
   })
 
-  it('refuses keys that are not RSA', async () => {
-    const { publicKey } = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, [
-      'deriveBits',
-    ])
-    const ecSpki = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey))
-    const ecJwk = await crypto.subtle.exportKey('jwk', publicKey)
-    for (const source of [ecSpki, writePem('PUBLIC KEY', ecSpki), ecJwk]) {
+  it('takes keys on the curves of NIST, in every form, as the same key', async () => {
+    for (const [namedCurve, bits] of [
+      ['P-256', 256],
+      ['P-384', 384],
+      ['P-521', 521],
+    ] as const) {
+      const { publicKey } = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve }, true, [
+        'deriveBits',
+      ])
+      const spki = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey))
+      const jwk = await crypto.subtle.exportKey('jwk', publicKey)
+      for (const source of [spki, writePem('PUBLIC KEY', spki), without(jwk, 'key_ops')]) {
+        expect(await importRecipient(source, options)).toMatchObject({
+          kind: 'EC',
+          curve: namedCurve,
+          bits,
+          spki,
+        })
+      }
+    }
+  })
+
+  it('refuses other algorithms, and points that lie on no curve', async () => {
+    const { publicKey } = await crypto.subtle.generateKey({ name: 'Ed25519' }, true, ['sign', 'verify'])
+    const spki = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey))
+    for (const source of [spki, await crypto.subtle.exportKey('jwk', publicKey)]) {
       expect(await failure(importRecipient(source, options))).toMatchObject({ code: 'ERR_UNSUPPORTED_KEY' })
     }
+    const nowhere = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(42) + 'E', y: 'A'.repeat(42) + 'E' }
+    expect(await failure(importRecipient(nowhere, options))).toMatchObject({ code: 'ERR_INVALID_RECIPIENT' })
   })
 
   it('refuses a JWK for another use or under another id', async () => {

@@ -5,7 +5,13 @@ import {
   importRecipient,
   keyRing,
 } from '@fhir-outbox/envelope-crypto'
-import type { GeneratedRecipient, Opener, OpeningKey, Recipient } from '@fhir-outbox/envelope-crypto'
+import type {
+  GeneratedRecipient,
+  GenerateRecipientOptions,
+  Opener,
+  OpeningKey,
+  Recipient,
+} from '@fhir-outbox/envelope-crypto'
 import { encodeBase64 } from '../src/internal/base64.js'
 import { encryptMessage } from '../src/suites/c3-pro.js'
 
@@ -16,12 +22,18 @@ export interface Party {
   readonly opener: Opener
 }
 
-/** A receiver with a fresh 2048 bit key, and what its senders know of it. */
-export async function newParty(keyId?: string): Promise<Party> {
-  const generated = await generateRecipient({ bits: 2048, ...(keyId === undefined ? {} : { keyId }) })
+/** A receiver with a fresh key, RSA of 2048 bits if nothing else is said, and what its senders know of it. */
+export async function newParty(options: GenerateRecipientOptions = { bits: 2048 }): Promise<Party> {
+  const generated = await generateRecipient(options)
   const recipient = await importRecipient(generated.certificatePem, { keyId: generated.keyId })
   const openingKey = await importOpeningKey(generated.privateKeyPkcs8Pem, { keyId: generated.keyId })
   return { generated, recipient, openingKey, opener: createOpener({ keys: keyRing([openingKey]) }) }
+}
+
+/** The key that unwraps the AES keys of C3-PRO. */
+export function c3ProKey(key: OpeningKey): CryptoKey {
+  if (key.kind === 'RSA') return key.privateKeys['RSA-OAEP']
+  throw new TypeError('The key is not RSA.')
 }
 
 /** What a foreign C3-PRO sender would do with a given key; also with keys and bytes that no sender should send. */
@@ -73,4 +85,19 @@ export async function failure(
     throw new TypeError('What was thrown is not an error.', { cause: error })
   }
   throw new Error('It was expected to fail and did not.')
+}
+
+/** The code of the error that `run` throws or rejects with; undefined when it does neither. */
+export async function codeOf(run: () => unknown): Promise<unknown> {
+  try {
+    await run()
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? Reflect.get(error, 'code') : error
+  }
+}
+
+/** A copy that lacks one member. */
+export function without(value: object, member: string): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== member))
 }

@@ -1,3 +1,5 @@
+import { nodeBuiltin } from './node-crypto.js'
+
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 const codes = Uint8Array.from(alphabet, (character) => character.charCodeAt(0))
 const padding = 61 // '='
@@ -10,6 +12,48 @@ for (const whitespace of [9, 10, 12, 13, 32]) values[whitespace] = skip
 
 /** Standard Base64 with padding and without line breaks. */
 export function encodeBase64(bytes: Uint8Array): string {
+  return encodeByPlatform(bytes, 'base64') ?? encodeBase64Here(bytes)
+}
+
+/** Base64url without padding (RFC 7515, section 2). */
+export function encodeBase64Url(bytes: Uint8Array): string {
+  const encoded = encodeByPlatform(bytes, 'base64url')
+  if (encoded !== undefined) return encoded
+  return encodeBase64Here(bytes).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+}
+
+/** By Node's Buffer, or by the method that browsers have got and Node 20 has not; undefined elsewhere. */
+function encodeByPlatform(bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string | undefined {
+  const node = nodeBuiltin('node:buffer') as NodeBuffer | undefined
+  if (node !== undefined) {
+    return node.Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(alphabet)
+  }
+  const toBase64: unknown = Reflect.get(bytes, 'toBase64')
+  if (typeof toBase64 !== 'function') return undefined
+  const options = { alphabet, omitPadding: alphabet === 'base64url' }
+  return String(Reflect.apply(toBase64, bytes, [options]))
+}
+
+interface NodeBuffer {
+  readonly Buffer: {
+    from(buffer: ArrayBufferLike, offset: number, length: number): { toString(encoding: string): string }
+  }
+}
+
+/**
+ * Decodes Base64url without padding. Undefined for anything else, also for the texts that differ only in bits which
+ * decode to nothing: every value has one form, so that an envelope cannot be changed and stay the same.
+ */
+export function decodeBase64Url(text: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof text !== 'string' || !/^[A-Za-z0-9_-]+$/.test(text)) return undefined
+  const bytes = decodeBase64(text.replaceAll('-', '+').replaceAll('_', '/'))
+  if (bytes === undefined) return undefined
+  const lastGroup = bytes.subarray(bytes.length - (bytes.length % 3))
+  return text.endsWith(encodeBase64Url(lastGroup)) ? bytes : undefined
+}
+
+/** For platforms without an encoder of their own. */
+export function encodeBase64Here(bytes: Uint8Array): string {
   const text = new Uint8Array(Math.ceil(bytes.length / 3) * 4)
   let written = 0
   for (let read = 0; read < bytes.length; read += 3) {

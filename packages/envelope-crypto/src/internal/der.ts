@@ -69,6 +69,15 @@ export function unsignedOf(value: Der | undefined): Uint8Array<ArrayBuffer> | un
   return first === undefined || first > 127 ? undefined : withoutLeadingZeros(bytes)
 }
 
+/** A non-negative INTEGER from big-endian bytes. */
+export function unsigned(bytes: Uint8Array): Integer {
+  const number = withoutLeadingZeros(new Uint8Array(bytes))
+  const first = number[0]
+  // A leading zero keeps the number positive when its top bit is set.
+  const padded = first === undefined || first > 127 ? Uint8Array.of(0, ...number) : number
+  return new Integer({ valueHex: padded.buffer })
+}
+
 export function withoutLeadingZeros(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const start = bytes.findIndex((byte) => byte !== 0)
   return start === -1 ? new Uint8Array(0) : bytes.slice(start)
@@ -79,7 +88,8 @@ export function encodedOf(value: Der): Uint8Array<ArrayBuffer> {
   return new Uint8Array(value.valueBeforeDecodeView)
 }
 
-export type DerShape = 'certificate' | 'spki' | 'pkcs8' | 'other-private-key' | 'pkcs1-public' | 'unknown'
+export type DerShape =
+  'certificate' | 'spki' | 'pkcs8' | 'encrypted-pkcs8' | 'other-private-key' | 'pkcs1-public' | 'unknown'
 
 /** What kind of file this looks like, told from the outermost structure only. */
 export function derShape(bytes: Uint8Array<ArrayBuffer>): DerShape {
@@ -88,8 +98,7 @@ export function derShape(bytes: Uint8Array<ArrayBuffer>): DerShape {
   if (first instanceof Sequence && second instanceof Sequence && third instanceof BitString)
     return 'certificate'
   if (first instanceof Sequence && second instanceof BitString) return 'spki'
-  // PKCS#8 with a passphrase.
-  if (first instanceof Sequence && second instanceof OctetString) return 'other-private-key'
+  if (first instanceof Sequence && second instanceof OctetString) return 'encrypted-pkcs8'
   if (!(first instanceof Integer)) return 'unknown'
   if (second instanceof Sequence && third instanceof OctetString) return 'pkcs8'
   if (members?.length === 2 && second instanceof Integer) return 'pkcs1-public'

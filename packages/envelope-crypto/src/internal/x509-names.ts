@@ -1,4 +1,4 @@
-// Object identifiers of RFC 5280 and RFC 8017 that are read or written here.
+// Object identifiers of RFC 5280, RFC 5758 and RFC 8017 that are read or written here.
 
 export const extensionOid = {
   subjectKeyIdentifier: '2.5.29.14',
@@ -29,5 +29,14 @@ export const rsaSignatureHash: Readonly<Record<string, string>> = {
   '1.2.840.113549.1.1.13': 'SHA-512',
 }
 
+export const ecdsaWithSha256 = '1.2.840.10045.4.3.2'
+
+/** The hash of ECDSA signatures by algorithm. */
+export const ecSignatureHash: Readonly<Record<string, string>> = {
+  [ecdsaWithSha256]: 'SHA-256',
+  '1.2.840.10045.4.3.3': 'SHA-384',
+  '1.2.840.10045.4.3.4': 'SHA-512',
+}
+
 /** Bits of the key usage extension, as they stand in its first byte. */
-export const keyUsageBit = { keyEncipherment: 0x20, dataEncipherment: 0x10 } as const
+export const keyUsageBit = { keyEncipherment: 0x20, dataEncipherment: 0x10, keyAgreement: 0x08 } as const

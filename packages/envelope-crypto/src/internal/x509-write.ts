@@ -13,13 +13,13 @@ import {
   Utf8String,
 } from 'asn1js'
 import type { BaseBlock } from 'asn1js'
-import { bitsOf, parseDer, sequenceOf } from './der.js'
+import { bitsOf, parseDer, sequenceOf, unsigned } from './der.js'
 import { randomBytes, webCrypto } from './web-crypto.js'
-import { extensionOid, keyUsageBit, sha256WithRsa } from './x509-names.js'
+import { ecdsaWithSha256, extensionOid, keyUsageBit, sha256WithRsa } from './x509-names.js'
 
 export interface SelfSignedFields {
   readonly spki: Uint8Array<ArrayBuffer>
-  /** RSASSA-PKCS1-v1_5 with SHA-256. */
+  /** For RSASSA-PKCS1-v1_5 with SHA-256, or for ECDSA. */
   readonly signingKey: CryptoKey
   readonly commonName: string
   /** Milliseconds since 1970; certificates know whole seconds. */
@@ -27,8 +27,9 @@ export interface SelfSignedFields {
   readonly notAfter: number
 }
 
-/** A self-signed X.509 v3 certificate (DER) for a key that is wrapped to: usage keyEncipherment and dataEncipherment. */
+/** A self-signed X.509 v3 certificate (DER) for a key that is encrypted to: its key usage says that and nothing else. */
 export async function writeSelfSigned(fields: SelfSignedFields): Promise<Uint8Array<ArrayBuffer>> {
+  const elliptic = fields.signingKey.algorithm.name === 'ECDSA'
   const name = new Sequence({
     value: [
       new Asn1Set({
@@ -46,30 +47,45 @@ export async function writeSelfSigned(fields: SelfSignedFields): Promise<Uint8Ar
     value: [
       tagged(0, new Integer({ value: 2 })), // v3
       new Integer({ valueHex: serialNumber().buffer }),
-      signatureAlgorithm(),
+      signatureAlgorithm(elliptic),
       name,
       new Sequence({ value: [time(fields.notBefore), time(fields.notAfter)] }),
       name,
       publicKey,
-      tagged(3, new Sequence({ value: await extensions(fields.spki) })),
+      tagged(3, new Sequence({ value: await extensions(fields.spki, elliptic) })),
     ],
   })
   const signed = tbs.toBER()
-  const signature = await webCrypto().subtle.sign('RSASSA-PKCS1-v1_5', fields.signingKey, signed)
+  const signature = elliptic
+    ? await ecdsaSignature(fields.signingKey, signed)
+    : await webCrypto().subtle.sign('RSASSA-PKCS1-v1_5', fields.signingKey, signed)
   const certificate = new Sequence({
-    value: [tbs, signatureAlgorithm(), new BitString({ valueHex: signature })],
+    value: [tbs, signatureAlgorithm(elliptic), new BitString({ valueHex: signature })],
   })
   return new Uint8Array(certificate.toBER())
 }
 
-async function extensions(spki: Uint8Array<ArrayBuffer>): Promise<BaseBlock[]> {
+/** r and s as a SEQUENCE of INTEGERs (RFC 3279, section 2.2.3); WebCrypto gives them side by side. */
+async function ecdsaSignature(key: CryptoKey, signed: ArrayBuffer): Promise<ArrayBuffer> {
+  const raw = new Uint8Array(await webCrypto().subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, key, signed))
+  const half = raw.length / 2
+  return new Sequence({ value: [unsigned(raw.subarray(0, half)), unsigned(raw.subarray(half))] }).toBER()
+}
+
+async function extensions(spki: Uint8Array<ArrayBuffer>, elliptic: boolean): Promise<BaseBlock[]> {
   const keyBits = bitsOf(sequenceOf(parseDer(spki))?.[1]) ?? spki
   // The identifier is not a security property; 160 bits of SHA-256 as RFC 7093, section 2, method 1 has them.
   const keyIdentifier = (await webCrypto().subtle.digest('SHA-256', keyBits)).slice(0, 20)
-  const usage = Uint8Array.of(keyUsageBit.keyEncipherment | keyUsageBit.dataEncipherment)
+  const usage = elliptic
+    ? { bits: keyUsageBit.keyAgreement, unused: 3 }
+    : { bits: keyUsageBit.keyEncipherment | keyUsageBit.dataEncipherment, unused: 4 }
   return [
     extension(extensionOid.basicConstraints, true, new Sequence({ value: [] })), // not a CA
-    extension(extensionOid.keyUsage, true, new BitString({ valueHex: usage.buffer, unusedBits: 4 })),
+    extension(
+      extensionOid.keyUsage,
+      true,
+      new BitString({ valueHex: Uint8Array.of(usage.bits).buffer, unusedBits: usage.unused }),
+    ),
     extension(extensionOid.subjectKeyIdentifier, false, new OctetString({ valueHex: keyIdentifier })),
   ]
 }
@@ -88,8 +104,12 @@ function tagged(tagNumber: number, value: BaseBlock): Constructed {
   return new Constructed({ idBlock: { tagClass: 3, tagNumber }, value: [value] })
 }
 
-function signatureAlgorithm(): Sequence {
-  return new Sequence({ value: [new ObjectIdentifier({ value: sha256WithRsa }), new Null()] })
+/** RFC 5758, section 3.2: the elliptic one has no parameters, not even NULL. */
+function signatureAlgorithm(elliptic: boolean): Sequence {
+  const value = elliptic
+    ? [new ObjectIdentifier({ value: ecdsaWithSha256 })]
+    : [new ObjectIdentifier({ value: sha256WithRsa }), new Null()]
+  return new Sequence({ value })
 }
 
 /** 16 random bytes that make a positive number without a leading zero. */

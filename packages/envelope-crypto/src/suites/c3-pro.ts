@@ -1,13 +1,11 @@
 import { aesCbcDecrypt, aesCbcEncrypt } from '../internal/aes-cbc.js'
+import type { KeyWrap } from '../internal/rsa-oaep.js'
 import { randomBytes, webCrypto } from '../internal/web-crypto.js'
 
 // The cipher of the C3-PRO envelope, byte for byte: AES-CBC with PKCS#7 padding and an IV of zeros that is never sent,
 // and RSA-OAEP with SHA-1, MGF1 with SHA-1 and an empty label over the raw AES key.
 
 export type C3ProKeyBits = 128 | 192 | 256
-
-/** The RSA part as WebCrypto names it. */
-export const rsaOaepSha1 = { name: 'RSA-OAEP', hash: 'SHA-1' } as const
 
 /** What the consumer's database columns hold, for `key_id` as for `version`. */
 export const longestC3ProColumn = 40
@@ -24,17 +22,19 @@ export interface C3ProSealed {
  * key would show every prefix the two share; so there is no way to pass a key or a random source in.
  */
 export async function sealC3Pro(
-  publicKey: CryptoKey,
+  wrap: KeyWrap,
   keyBits: C3ProKeyBits,
-  plaintext: Uint8Array<ArrayBuffer>,
+  plaintext: Uint8Array,
 ): Promise<C3ProSealed> {
   const key = randomBytes(keyBits / 8)
   try {
-    const [wrappedKey, message] = await Promise.all([
-      webCrypto().subtle.encrypt({ name: 'RSA-OAEP' }, publicKey, key),
-      encryptMessage(key, plaintext),
-    ])
-    return { wrappedKey: new Uint8Array(wrappedKey), message }
+    const wrapping = wrap(key)
+    const encrypting = encryptMessage(key, plaintext)
+    if (!(wrapping instanceof Promise || encrypting instanceof Promise)) {
+      return { wrappedKey: wrapping, message: encrypting }
+    }
+    const [wrappedKey, message] = await Promise.all([wrapping, encrypting])
+    return { wrappedKey, message }
   } finally {
     key.fill(0)
   }
@@ -60,8 +60,8 @@ export async function openC3Pro(
 
 export function encryptMessage(
   key: Uint8Array<ArrayBuffer>,
-  plaintext: Uint8Array<ArrayBuffer>,
-): Promise<Uint8Array<ArrayBuffer>> {
+  plaintext: Uint8Array,
+): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>> {
   return aesCbcEncrypt(key, zeroIv(), plaintext)
 }
 

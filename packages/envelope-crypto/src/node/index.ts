@@ -1,0 +1,1 @@
+export { createKeyFile, keyFromEnvironment, keyFromFile } from './key-file.js'
