@@ -36,20 +36,16 @@ export function decimal(value: string | bigint | number, exponent?: number): Dec
 
 /** True for `{ mantissa: bigint, exponent: integer }`. */
 export function isDecimal(value: unknown): value is Decimal {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'mantissa' in value &&
-    typeof value.mantissa === 'bigint' &&
-    'exponent' in value &&
-    Number.isInteger(value.exponent)
-  )
+  if (typeof value !== 'object' || value === null) return false
+  const { mantissa, exponent } = value as { readonly mantissa?: unknown; readonly exponent?: unknown }
+  return typeof mantissa === 'bigint' && Number.isInteger(exponent)
 }
 
 /** The JSON text of a decimal with exactly its digits: `{ 20n, -1 }` is `2.0`, `{ 2n, 2 }` is `200`. */
 export function decimalText(value: Decimal): string {
   const { mantissa, exponent } = bounded(value.mantissa, value.exponent)
-  if (exponent >= 0) return (mantissa * 10n ** BigInt(exponent)).toString()
+  if (exponent === 0) return mantissa.toString()
+  if (exponent > 0) return (mantissa * 10n ** BigInt(exponent)).toString()
   const digits = (mantissa < 0n ? -mantissa : mantissa).toString().padStart(1 - exponent, '0')
   const point = digits.length + exponent
   return `${mantissa < 0n ? '-' : ''}${digits.slice(0, point)}.${digits.slice(point)}`
@@ -102,10 +98,16 @@ function fromText(text: string): Decimal {
 
 function bounded(mantissa: bigint, exponent: number): Decimal {
   const inRange = Number.isInteger(exponent) && exponent >= MIN_EXPONENT && exponent <= MAX_EXPONENT
-  const written = inRange && exponent > 0 ? mantissa * 10n ** BigInt(exponent) : mantissa
-  if (!inRange || written >= LIMIT || written <= -LIMIT) {
+  if (!inRange || !isWritable(mantissa, exponent)) {
     throw new BundleError('ERR_INVALID_DECIMAL', 'The decimal has too many digits or too large an exponent')
   }
   // An exponent of -0 would print like 0 but not compare like it.
   return { mantissa, exponent: exponent === 0 ? 0 : exponent }
+}
+
+function isWritable(mantissa: bigint, exponent: number): boolean {
+  // Nearly every mantissa is this small, and then no exponent in range makes it too long.
+  if (mantissa === BigInt.asIntN(64, mantissa)) return true
+  const written = exponent > 0 ? mantissa * 10n ** BigInt(exponent) : mantissa
+  return written < LIMIT && written > -LIMIT
 }

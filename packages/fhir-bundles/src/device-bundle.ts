@@ -3,17 +3,20 @@ import { buildCoincidence } from './internal/build-coincidence.js'
 import { buildDevice, buildGateway, buildPatient } from './internal/build-device.js'
 import { buildObservation } from './internal/build-observation.js'
 import { invalid } from './internal/check.js'
-import { OBSERVATION_IDENTIFIER, RECEPTION_IDENTIFIER } from './internal/codes.js'
+import {
+  COINCIDENT_EXTENSION,
+  GATEWAY_EXTENSION,
+  OBSERVATION_IDENTIFIER,
+  RECEPTION_IDENTIFIER,
+} from './internal/codes.js'
 import { type Collector, createCollector } from './internal/collector.js'
 import { deviceMapKey, gatherIdentities, isIdentified, patientMapKey } from './internal/identities.js'
 import { deviceKey, observationKey, patientKey } from './internal/identity.js'
-import { printInstant } from './internal/instant.js'
 import { rowOf } from './internal/measurement-table.js'
-import { type PlacedTime, placeTime, receptionInstant } from './internal/time-line.js'
-import { randomUuid } from './internal/uuid.js'
-import { parseReading } from './parse-reading.js'
+import { laterBy, type PlacedTime, placeTime } from './internal/time-line.js'
+import { parsedReading } from './parse-reading.js'
 import type { Measurement, Reading } from './reading.js'
-import type { DeviceBundleEntry, Identifier, TransactionBundle } from './resources.js'
+import type { DeviceBundleEntry, Extension, TransactionBundle } from './resources.js'
 
 /**
  * What the server is known to have, from earlier responses: condition → reference, as
@@ -62,12 +65,12 @@ export function deviceBundle(
   const placed: { reading: Reading; time: PlacedTime; path: string }[] = []
   for (const [index, raw] of readings.entries()) {
     const path = `readings[${index}]`
-    const reading = inOrder(parseReading(raw, path), options.systemIdOrder)
-    const time = placeTime(reading.time)
+    const reading = inOrder(parsedReading(raw, path), options.systemIdOrder)
+    const time = onCalendar(`${path}.time`, () => placeTime(reading.time))
     if (time === undefined) skipped.push({ index, reason: 'other-time-line' })
-    else placed.push({ reading, time: onCalendar(time, `${path}.time`), path })
+    else placed.push({ reading, time, path })
   }
-  const collector = createCollector(options.known ?? {}, options.uuid ?? randomUuid)
+  const collector = createCollector(options.known ?? {}, options.uuid)
   const references = addIdentities(placed, collector)
   for (const { reading, time, path } of placed) addReading(reading, time, path, collector, references)
   const { entries } = collector
@@ -76,13 +79,12 @@ export function deviceBundle(
 }
 
 /** A shift by a broken clock may leave the calendar that FHIR can write. */
-function onCalendar(time: PlacedTime, path: string): PlacedTime {
+function onCalendar<T>(path: string, place: () => T): T {
   try {
-    printInstant(time.seconds, time.offset)
+    return place()
   } catch (cause) {
     throw invalid(path, 'is shifted out of the years 0001 to 9999', cause)
   }
-  return time
 }
 
 function inOrder(reading: Reading, order: DeviceBundleOptions['systemIdOrder']): Reading {
@@ -124,68 +126,58 @@ function addReading(
   references: References,
 ): void {
   const { patient } = reading
+  const toReport = inBuildingOrder(reading.measurements)
+  if (toReport.length === 0) return
   const device = found(references.devices, deviceMapKey(reading.device))
   const gateway = found(references.gateways, deviceMapKey(reading.gateway))
   const subject = isIdentified(patient)
     ? found(references.patients, patientMapKey(patient))
     : `Patient/${patient.id}`
-  const measurements = reading.measurements.map((measurement, index) => ({
-    measurement,
-    path: `${path}.measurements[${index}]`,
-  }))
-  const toReport = measurements.filter(({ measurement }) => hasSomethingToSay(measurement))
-  if (toReport.length === 0) return
-  const coincidence =
-    time.coincidence === undefined
-      ? undefined
-      : collector.add(
-          buildCoincidence(
-            time.coincidence,
-            { device: deviceKey(reading.device), gateway: deviceKey(reading.gateway) },
-            { device, gateway },
-          ),
-          `${path}.time`,
-        )
+  const deviceId = deviceKey(reading.device)
+  const extension: Extension[] = [{ url: GATEWAY_EXTENSION, valueReference: { reference: gateway } }]
+  if (time.coincidence !== undefined) {
+    const keys = { device: deviceId, gateway: deviceKey(reading.gateway) }
+    const resource = buildCoincidence(time.coincidence, keys, { device, gateway })
+    const reference = collector.add(resource, `${path}.time`)
+    extension.push({ url: COINCIDENT_EXTENSION, valueReference: { reference } })
+  }
+  const who = `${deviceId}-${patientKey(patient)}`
   const byType = new Map<string, string>()
-  // What others are derived from comes first, wherever it stands in the reading.
-  for (const { measurement, path } of toReport.toSorted(
-    (a, b) => rank(a.measurement) - rank(b.measurement),
-  )) {
+  for (const [index, measurement] of toReport) {
     const row = rowOf(measurement.type)
+    const at = `${path}.measurements[${index}]`
+    const { offset } = measurement
+    const own = offset === undefined ? time : onCalendar(`${at}.offset`, () => laterBy(time, offset))
     const resource = buildObservation(measurement, {
       patient: subject,
       device,
-      gateway,
-      coincidence,
-      derivedFrom: row.kind === 'bits' ? byType.get(row.derivedFrom) : undefined,
-      time,
-      identifier: observationIdentifier(reading, measurement, time),
+      extension,
+      derivedFrom: (row.derivedFrom ?? []).flatMap((type) => byType.get(type) ?? []),
+      time: own,
+      identifier: {
+        system: own.own === undefined ? RECEPTION_IDENTIFIER : OBSERVATION_IDENTIFIER,
+        value: observationKey(who, row.mdc, own, measurement),
+      },
     })
-    byType.set(measurement.type, collector.add(resource, path))
+    byType.set(measurement.type, collector.add(resource, at))
   }
 }
 
-function rank(measurement: Measurement): number {
-  return measurement.kind === 'bits' ? 1 : 0
+/** With their indexes; what others are derived from comes first, and what says nothing is left out. */
+function inBuildingOrder(measurements: readonly Measurement[]): readonly (readonly [number, Measurement])[] {
+  const first: [number, Measurement][] = []
+  const second: [number, Measurement][] = []
+  for (const [index, measurement] of measurements.entries()) {
+    if (!hasSomethingToSay(measurement)) continue
+    const isDerived = rowOf(measurement.type).derivedFrom !== undefined
+    ;(isDerived ? second : first).push([index, measurement])
+  }
+  return second.length === 0 ? first : [...first, ...second]
 }
 
 /** A status without a set bit is no event. */
 function hasSomethingToSay(measurement: Measurement): boolean {
-  return measurement.kind !== 'bits' || measurement.set.length > 0
-}
-
-function observationIdentifier(reading: Reading, measurement: Measurement, time: PlacedTime): Identifier {
-  return {
-    system: time.own === undefined ? RECEPTION_IDENTIFIER : OBSERVATION_IDENTIFIER,
-    value: observationKey({
-      device: deviceKey(reading.device),
-      patient: patientKey(reading.patient),
-      mdc: rowOf(measurement.type).mdc,
-      time: time.own ?? receptionInstant(time),
-      duration: measurement.duration,
-      supplementalTypes: measurement.supplementalTypes,
-    }),
-  }
+  return measurement.kind !== 'bits' || measurement.set.length + (measurement.clear?.length ?? 0) > 0
 }
 
 function found(references: ReadonlyMap<string, string>, key: string): string {

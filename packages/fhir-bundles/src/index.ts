@@ -1,9 +1,11 @@
 export { decimal, type Decimal, decimalText, isDecimal } from './decimal.js'
+export { sampleScale } from './sample-scale.js'
 export { stringifyExact, toPlainJson } from './stringify-exact.js'
 export { BundleError, type BundleErrorCode, isBundleError } from './errors.js'
 export { parseReading } from './parse-reading.js'
 export type {
   BitsMeasurement,
+  CodedMeasurement,
   CompoundMeasurement,
   DeviceIdentity,
   GatewayIdentity,
@@ -15,7 +17,9 @@ export type {
   PatientIdentity,
   Reading,
   ReadingTime,
+  SamplesMeasurement,
   SpecialValue,
+  StringMeasurement,
   TimeSync,
   TransportAddress,
   Versions,
@@ -51,6 +55,7 @@ export type {
   Period,
   Quantity,
   Reference,
+  SampledData,
   TransactionBundle,
   TransactionEntry,
 } from './resources.js'

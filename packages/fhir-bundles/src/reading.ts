@@ -100,6 +100,8 @@ type MeasurementBase = {
   readonly supplementalTypes?: readonly number[]
   /** Length of the measurement in seconds; the time stamp is its start. */
   readonly duration?: Decimal
+  /** Seconds from the time of the reading to this measurement, negative for an earlier one; default 0. */
+  readonly offset?: Decimal
 }
 
 type TypesOfKind<K> = {
@@ -119,10 +121,48 @@ export type CompoundMeasurement = MeasurementBase & {
   readonly components: Readonly<Record<string, MeasuredValue>>
   readonly unit: string
 }
+export type CodedMeasurement = MeasurementBase & {
+  readonly kind: 'coded'
+  readonly type: TypesOfKind<'coded'>
+  /** One of the names that the README lists. */
+  readonly value: string
+}
 export type BitsMeasurement = MeasurementBase & {
   readonly kind: 'bits'
   readonly type: TypesOfKind<'bits'>
-  /** Names of the bits that are set. With none set there is nothing to report and no Observation. */
+  /** Names of the bits that are set. */
   readonly set: readonly string[]
+  /**
+   * Names of the states that are known not to hold. An event that has not happened is not reported, so only states
+   * may stand here. With nothing set and nothing clear there is no Observation.
+   */
+  readonly clear?: readonly string[]
 }
-export type Measurement = NumericMeasurement | CompoundMeasurement | BitsMeasurement
+/** A wave: value = `origin` + `factor` × sample. `sampleScale` makes both from the ranges a device reports. */
+export type SamplesMeasurement = MeasurementBase & {
+  readonly kind: 'samples'
+  readonly type: TypesOfKind<'samples'>
+  readonly unit: string
+  /** Milliseconds from sample to sample. */
+  readonly period: Decimal
+  readonly origin: Decimal
+  /** Default 1. */
+  readonly factor?: Decimal
+  /** Samples at and beyond it are cut off; in the unit of the samples, not scaled. */
+  readonly lowerLimit?: Decimal
+  readonly upperLimit?: Decimal
+  /** Whole numbers, at least one. */
+  readonly samples: readonly number[]
+}
+export type StringMeasurement = MeasurementBase & {
+  readonly kind: 'string'
+  readonly type: TypesOfKind<'string'>
+  readonly value: string
+}
+export type Measurement =
+  | NumericMeasurement
+  | CompoundMeasurement
+  | CodedMeasurement
+  | BitsMeasurement
+  | SamplesMeasurement
+  | StringMeasurement

@@ -14,6 +14,17 @@ export type Quantity = {
   readonly system: string
   readonly code: string
 }
+/** Evenly spaced samples: value = origin + factor × sample. */
+export type SampledData = {
+  readonly origin: Quantity
+  /** Milliseconds from sample to sample. */
+  readonly period: Decimal
+  readonly factor?: Decimal
+  readonly lowerLimit?: Decimal
+  readonly upperLimit?: Decimal
+  readonly dimensions: 1
+  readonly data: string
+}
 export type Period = { readonly start: string; readonly end: string }
 export type Extension = { readonly url: string; readonly valueReference: Reference }
 export type Meta = { readonly profile: readonly string[]; readonly security?: readonly Coding[] }
@@ -61,6 +72,9 @@ export type ObservationResource = {
   readonly effectiveDateTime?: string
   readonly effectivePeriod?: Period
   readonly valueQuantity?: Quantity
+  readonly valueCodeableConcept?: CodeableConcept
+  readonly valueString?: string
+  readonly valueSampledData?: SampledData
   readonly valueDateTime?: string
   readonly dataAbsentReason?: CodeableConcept
   readonly interpretation?: readonly CodeableConcept[]

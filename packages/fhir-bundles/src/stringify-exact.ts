@@ -1,5 +1,6 @@
 import { decimalText, isDecimal } from './decimal.js'
 import { BundleError } from './errors.js'
+import { printedOf } from './internal/constant.js'
 
 // Strings that JSON writes as they are: no quote, backslash, control character or surrogate.
 // eslint-disable-next-line no-control-regex
@@ -15,7 +16,7 @@ const PLAIN = /^[^"\\\u0000-\u001f\ud800-\udfff]*$/
  * @example stringifyExact({ value: decimal('2.0') }) // '{"value":2.0}'
  */
 export function stringifyExact(value: unknown, indent: number = 0): string {
-  return write(value, indent === 0 ? '' : ' '.repeat(indent), '\n', [])
+  return write(value, '\n', { step: indent === 0 ? '' : ' '.repeat(indent), depth: 0, parents: [] })
 }
 
 /**
@@ -28,7 +29,18 @@ export function toPlainJson(value: unknown): unknown {
   return JSON.parse(stringifyExact(value)) as unknown
 }
 
-function write(value: unknown, step: string, margin: string, parents: object[]): string {
+type Writing = {
+  /** What one level is indented by; empty for one line. */
+  readonly step: string
+  depth: number
+  /** The objects being written, from `DEEP` levels on. */
+  readonly parents: object[]
+}
+
+/** A cycle comes past any depth, so only what is nested deeper than resources are is watched for one. */
+const DEEP = 64
+
+function write(value: unknown, margin: string, writing: Writing): string {
   switch (typeof value) {
     case 'string':
       return quote(value)
@@ -38,41 +50,65 @@ function write(value: unknown, step: string, margin: string, parents: object[]):
       if (!Number.isFinite(value)) throw refuse('a number that is not finite')
       return String(Object.is(value, -0) ? 0 : value)
     case 'object':
-      return value === null ? 'null' : writeObject(value, step, margin, parents)
+      return value === null ? 'null' : writeObject(value, margin, writing)
     default:
       throw refuse(`a value of type ${typeof value}`)
   }
 }
 
-function writeObject(value: object, step: string, margin: string, parents: object[]): string {
+function writeObject(value: object, margin: string, writing: Writing): string {
   if (isDecimal(value)) return decimalText(value)
-  if (parents.includes(value)) throw refuse('a cycle')
-  parents.push(value)
-  const text = writeMembers(value, step, margin, parents)
-  parents.pop()
+  const printed = writing.step === '' ? printedOf(value) : undefined
+  if (printed?.json !== undefined) return printed.json
+  const isDeep = writing.depth >= DEEP
+  if (isDeep) {
+    if (writing.parents.includes(value)) throw refuse('a cycle')
+    writing.parents.push(value)
+  }
+  writing.depth += 1
+  const inner = writing.step === '' ? '' : margin + writing.step
+  const outer = writing.step === '' ? '' : margin
+  const text = Array.isArray(value)
+    ? writeItems(value, inner, outer, writing)
+    : writeMembers(value, inner, outer, writing)
+  writing.depth -= 1
+  if (isDeep) writing.parents.pop()
+  if (printed !== undefined) printed.json = text
   return text
 }
 
-function writeMembers(value: object, step: string, margin: string, parents: object[]): string {
-  const inner = step === '' ? '' : margin + step
-  if (Array.isArray(value)) {
-    const items: string[] = []
-    // Unlike map, for-of visits holes, so that they are refused like any other undefined item.
-    for (const item of value as readonly unknown[]) items.push(write(item, step, inner, parents))
-    return items.length === 0 ? '[]' : wrap('[', items, ']', inner, step === '' ? '' : margin)
-  }
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw refuse('a class instance')
-  const members: string[] = []
-  const colon = step === '' ? ':' : ': '
-  for (const [name, member] of Object.entries(value)) {
-    if (member !== undefined) members.push(quote(name) + colon + write(member, step, inner, parents))
-  }
-  return members.length === 0 ? '{}' : wrap('{', members, '}', inner, step === '' ? '' : margin)
+function writeItems(items: readonly unknown[], inner: string, outer: string, writing: Writing): string {
+  let text = ''
+  // Unlike map, for-of visits holes, so that they are refused like any other undefined item.
+  for (const item of items) text += `${text === '' ? '[' : ','}${inner}${write(item, inner, writing)}`
+  return text === '' ? '[]' : `${text}${outer}]`
 }
 
-function wrap(open: string, items: readonly string[], close: string, inner: string, margin: string): string {
-  return `${open}${inner}${items.join(`,${inner}`)}${margin}${close}`
+function writeMembers(value: object, inner: string, outer: string, writing: Writing): string {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  const isPlain =
+    prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null
+  if (!isPlain) throw refuse('a class instance')
+  const space = writing.step === '' ? '' : ' '
+  let text = ''
+  for (const name of Object.keys(value)) {
+    const member = (value as Readonly<Record<string, unknown>>)[name]
+    if (member === undefined) continue
+    text += `${text === '' ? '{' : ','}${inner}${nameText(name)}${space}${write(member, inner, writing)}`
+  }
+  return text === '' ? '{}' : `${text}${outer}}`
+}
+
+/** Resources use few names, over and over. */
+const names = new Map<string, string>()
+const MOST_NAMES = 500
+
+function nameText(name: string): string {
+  const known = names.get(name)
+  if (known !== undefined) return known
+  const text = `${quote(name)}:`
+  if (names.size < MOST_NAMES) names.set(name, text)
+  return text
 }
 
 function quote(text: string): string {

@@ -65,3 +65,7 @@ export function errorOf(run: () => unknown): Error {
   }
   throw new Error('Nothing was thrown')
 }
+
+export function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/[0-9a-f]{2}/g) ?? [], (octet) => Number.parseInt(octet, 16))
+}

@@ -191,3 +191,161 @@ describe.skipIf(!present)('the guide', () => {
     expect(ours[3]?.request).toHaveProperty('ifNoneExist')
   })
 })
+
+/** One example of each profile, and what of it we write otherwise. */
+const OTHERS: readonly {
+  readonly name: string
+  readonly at: string
+  readonly measurement: Measurement
+  readonly also?: readonly Measurement[]
+  /** Path → reason, beside `ALWAYS`. */
+  readonly otherwise?: Readonly<Record<string, string>>
+}[] = [
+  {
+    name: 'temperature-observation',
+    at: '2025-01-08T19:07:48',
+    measurement: { kind: 'numeric', type: 'body-temperature', value: decimal('36.5'), unit: 'Cel' },
+    otherwise: {
+      'extension[2]': 'confidence is not in a reading',
+      'extension[3]': 'accuracy is not in a reading',
+    },
+  },
+  {
+    name: 'glucose-observation',
+    at: '2025-01-08T19:07:48',
+    measurement: {
+      kind: 'numeric',
+      type: 'glucose-undetermined-plasma',
+      value: decimal('99'),
+      unit: 'mg/dL',
+    },
+    otherwise: { 'extension[2]': 'confidence is not in a reading' },
+  },
+  {
+    name: 'numeric-spotnumeric',
+    at: '2018-11-13T17:59:03',
+    measurement: {
+      kind: 'numeric',
+      type: 'oximeter-pulse-rate',
+      value: decimal('48.0'),
+      unit: '/min',
+      supplementalTypes: [150588],
+    },
+    otherwise: {
+      'extension[2]': 'accuracy is not in a reading',
+      'identifier[0].value': 'theirs has the calendar time of version 1',
+    },
+  },
+  {
+    name: 'numeric-spo2-alarm',
+    at: '2018-11-13T17:59:03',
+    measurement: {
+      kind: 'numeric',
+      type: 'oxygen-saturation',
+      value: decimal('79.0'),
+      unit: '%',
+      status: ['in-alarm'],
+      supplementalTypes: [150588],
+    },
+    otherwise: {
+      'extension[2]': 'alarm limits are not in a reading',
+      'identifier[0].value': 'theirs has the calendar time of version 1, and the code of the pulse rate',
+      'code.coding[2]': 'the second LOINC code that US Core asks for',
+      effectiveDateTime: 'theirs is another time than its identifier',
+    },
+  },
+  {
+    name: 'numeric-observation-not-a-number',
+    at: '2018-11-11T19:07:48',
+    measurement: { kind: 'numeric', type: 'oximeter-signal-quality', value: 'NaN', unit: '%' },
+    otherwise: { 'extension[1]': 'ours comes from a clock that is off, so it has a coincident time stamp' },
+  },
+  {
+    name: 'meal-context-observation',
+    at: '2017-06-02T15:02:35',
+    measurement: { kind: 'coded', type: 'meal-context', value: 'after-meal' },
+    otherwise: { 'identifier[0].value': 'theirs has the calendar time of version 1' },
+  },
+  {
+    name: 'bits-observation',
+    at: '2018-11-11T19:07:48',
+    measurement: {
+      kind: 'bits',
+      type: 'oximeter-status',
+      set: [
+        'sensor-displaced',
+        'signal-pulse-questionable',
+        'signal-low-perfusion',
+        'signal-poor',
+        'signal-inadequate',
+      ],
+    },
+    otherwise: { language: 'theirs has one for its narrative' },
+  },
+  {
+    name: 'bpm-status',
+    at: '2018-11-11T19:07:48',
+    measurement: {
+      kind: 'bits',
+      type: 'blood-pressure-status',
+      set: ['body-movement', 'improper-body-position'],
+    },
+    also: [pressure(decimal('86'))],
+  },
+  {
+    name: 'rtsa-example',
+    at: '2018-08-02T02:25:24',
+    measurement: {
+      kind: 'samples',
+      type: 'pleth-wave',
+      unit: '1',
+      period: decimal('2.0'),
+      origin: decimal('-3.4'),
+      factor: decimal('3.0'),
+      samples: [123, 110, 97, 99, 112, 118],
+    },
+  },
+  {
+    name: 'stringenum-1234',
+    at: '2018-08-02T03:25:24.000',
+    measurement: { kind: 'string', type: 'program-id', value: 'Endurance run' },
+  },
+]
+
+/** Path → reason, for every Observation. */
+const ALWAYS: readonly (readonly [RegExp, string])[] = [
+  [/^(id|identifier|performer)$/, 'as above'],
+  [/reference$/, 'ids of theirs, links to entries of ours'],
+  [/(^|\.)text$/, 'texts for people are our own'],
+  [/\.unit$/, 'unit texts are our own; theirs have typing errors'],
+  [/^category/, 'compared by code below: the order means nothing, the display is ours'],
+  [/coding\[\d+\]\.display$/, 'a display beside a code of LOINC or of a modality'],
+]
+
+describe.skipIf(!present)('one example of each profile', () => {
+  test.each(OTHERS)('$name', ({ name, at, measurement, also = [], otherwise = {} }) => {
+    const theirs = example(`${name}.json`)
+    const offset = String(theirs['effectiveDateTime']).slice(-6)
+    const time = {
+      quality: 'unsynchronized',
+      measuredAt: at,
+      deviceTime: at,
+      gatewayTime: `${at}${offset}`,
+    } as const
+    const mdc = (resource: unknown): unknown => {
+      const code = isJson(resource) ? resource['code'] : undefined
+      const codings = isJson(code) ? (code['coding'] as Json[]) : []
+      return codings[0]?.['code']
+    }
+    const ours = made({ ...omron, time, measurements: [measurement, ...also] }).find(
+      (resource) => mdc(resource) === mdc(theirs),
+    )
+    const found = deviations(theirs, ours).filter(
+      (path) => !ALWAYS.some(([pattern]) => pattern.test(path.replaceAll(/\.(?=\d)/g, '.'))),
+    )
+    expect(found.toSorted()).toEqual(Object.keys(otherwise).toSorted())
+    const categories = (resource: unknown): readonly unknown[] =>
+      ((resource as Json)['category'] as { coding: Json[] }[]).map(({ coding }) => coding[0]?.['code'])
+    expect(categories(ours).toSorted()).toEqual(categories(theirs).toSorted())
+  })
+})

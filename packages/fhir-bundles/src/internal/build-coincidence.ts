@@ -1,7 +1,7 @@
 import { decimalText } from '../decimal.js'
 import type { ObservationResource } from '../resources.js'
-import { mdcConcept, timeSyncConcept } from './build-device.js'
-import { CLOCKS, COINCIDENT_IDENTIFIER, phdProfile, UCUM } from './codes.js'
+import { knownConcept, profileMeta, timeSyncConcept } from './build-device.js'
+import { CLOCKS, COINCIDENT_IDENTIFIER, UCUM } from './codes.js'
 import { type Instant, printInstant, timePart, utcSeconds } from './instant.js'
 import type { Coincidence } from './time-line.js'
 
@@ -16,7 +16,7 @@ export function buildCoincidence(
   const gatewaySeconds = decimalText(utcSeconds(gateway.seconds, gateway.offset))
   return {
     resourceType: 'Observation',
-    meta: { profile: [phdProfile('PhdCoincidentTimeStampObservation')] },
+    meta: profileMeta('PhdCoincidentTimeStampObservation'),
     identifier: [
       {
         system: COINCIDENT_IDENTIFIER,
@@ -24,7 +24,7 @@ export function buildCoincidence(
       },
     ],
     status: 'final',
-    code: mdcConcept(clock.code, clock.display, clock.text),
+    code: knownConcept(clock.code, clock.display, clock.text),
     subject: { reference: references.device },
     effectiveDateTime: printInstant(gateway.seconds, gateway.offset),
     ...deviceClock(coincidence),
@@ -34,7 +34,7 @@ export function buildCoincidence(
       : {
           component: [
             {
-              code: mdcConcept(68220, 'MDC_TIME_SYNC_PROTOCOL', 'Time synchronisation'),
+              code: knownConcept(68220, 'MDC_TIME_SYNC_PROTOCOL', 'Time synchronisation'),
               valueCodeableConcept: timeSyncConcept(syncMethod),
             },
           ],

@@ -78,7 +78,12 @@ export function optional<T>(
 
 /** Leaves out members that are `undefined`: validators report their mere presence. */
 export function compact<T extends object>(value: T): Compact<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Compact<T>
+  const kept: Record<string, unknown> = {}
+  for (const name of Object.keys(value)) {
+    const item = (value as Readonly<Record<string, unknown>>)[name]
+    if (item !== undefined) kept[name] = item
+  }
+  return kept as Compact<T>
 }
 
 type Compact<T> = {

@@ -64,10 +64,38 @@ export const CLOCKS = {
   relative: { code: 67983, display: undefined, text: 'Tick counter' },
 } as const
 
-/** `Device.specialization[].systemType`: names and texts of the codes we know; others travel as the bare code. */
-export const SPECIALIZATIONS: Readonly<Record<number, { display: string; text: string }>> = {
+/**
+ * `Device.specialization[].systemType`: names and texts of the codes we know; others travel as the bare code. The
+ * guide keeps codes that the published terminology lacks in a code system of its own.
+ */
+export const SPECIALIZATIONS: Readonly<
+  Record<number, { readonly display: string; readonly text: string; readonly system?: string }>
+> = {
   528388: { display: 'MDC_DEV_SPEC_PROFILE_PULS_OXIM', text: 'Pulse oximeter' },
+  528390: { display: 'MDC_DEV_SPEC_PROFILE_ECG', text: 'Heart monitor' },
   528391: { display: 'MDC_DEV_SPEC_PROFILE_BP', text: 'Blood pressure cuff' },
+  528392: { display: 'MDC_DEV_SPEC_PROFILE_TEMP', text: 'Thermometer' },
+  528397: { display: 'MDC_DEV_SPEC_PROFILE_RESP_RATE', text: 'Respiration monitor' },
+  528399: { display: 'MDC_DEV_SPEC_PROFILE_SCALE', text: 'Scale' },
   528401: { display: 'MDC_DEV_SPEC_PROFILE_GLUCOSE', text: 'Glucose meter' },
+  528402: { display: 'MDC_DEV_SPEC_PROFILE_COAG', text: 'Coagulation meter' },
+  528404: { display: 'MDC_DEV_SPEC_PROFILE_BCA', text: 'Body composition analyser' },
+  528405: { display: 'MDC_DEV_SPEC_PROFILE_PEFM', text: 'Peak flow meter' },
+  528409: { display: 'MDC_DEV_SPEC_PROFILE_CGM', text: 'Continuous glucose monitor' },
+  528413: {
+    display: 'MDC_DEV_SPEC_PROFILE_SPIROMETER',
+    text: 'Spirometer',
+    system: 'http://hl7.org/fhir/uv/phd/CodeSystem/MissingMDCCodes',
+  },
+  528425: { display: 'MDC_DEV_SPEC_PROFILE_HF_CARDIO', text: 'Activity monitor' },
   528457: { display: 'MDC_DEV_SPEC_PROFILE_GENERIC', text: 'Generic device' },
+}
+
+/** Names of supplemental types that decoders add. */
+export const SUPPLEMENTAL_TYPES: Readonly<
+  Record<number, { readonly display: string; readonly text: string }>
+> = {
+  150580: { display: 'MDC_MODALITY_FAST', text: 'Fast response' },
+  150584: { display: 'MDC_MODALITY_SLOW', text: 'Slow response' },
+  150588: { display: 'MDC_MODALITY_SPOT', text: 'Spot check' },
 }

@@ -2,6 +2,7 @@ import { BundleError } from '../errors.js'
 import type { DeviceBundleEntry, DeviceBundleResource, ObservationResource } from '../resources.js'
 import { stringifyExact } from '../stringify-exact.js'
 import { identifierCondition } from './identity.js'
+import { randomUuid } from './uuid.js'
 
 /** Collects entries; one per identifier, none for what the server is known to have. */
 export type Collector = {
@@ -12,12 +13,16 @@ export type Collector = {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
-export function createCollector(known: Readonly<Record<string, string>>, uuid: () => string): Collector {
+export function createCollector(
+  known: Readonly<Record<string, string>>,
+  uuid: (() => string) | undefined,
+): Collector {
   const entries: DeviceBundleEntry[] = []
   const byCondition = new Map<string, DeviceBundleEntry>()
   const fullUrls = new Set<string>()
 
   function newFullUrl(): string {
+    if (uuid === undefined) return `urn:uuid:${randomUuid()}`
     const id = uuid()
     if (!UUID.test(id)) {
       throw new BundleError('ERR_INVALID_OPTION', 'uuid() must return a lower-case UUID', { path: 'uuid' })
@@ -82,5 +87,7 @@ function sameMeasurement(a: DeviceBundleResource, b: DeviceBundleResource): bool
 
 function measured(resource: ObservationResource): string {
   const { status, valueQuantity, valueDateTime, dataAbsentReason, component } = resource
-  return stringifyExact([status, { valueQuantity, valueDateTime, dataAbsentReason, component }])
+  const { valueCodeableConcept, valueString, valueSampledData } = resource
+  const values = { valueQuantity, valueDateTime, valueCodeableConcept, valueString, valueSampledData }
+  return stringifyExact([status, values, { dataAbsentReason, component }])
 }

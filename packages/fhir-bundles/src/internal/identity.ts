@@ -1,8 +1,9 @@
 import type { Decimal } from '../decimal.js'
 import type { DeviceIdentity, GatewayIdentity, PatientIdentity } from '../reading.js'
-import type { Identifier } from '../resources.js'
+import type { CodeableConcept, Identifier } from '../resources.js'
 import { compact } from './check.js'
 import { ADDRESS_KINDS, DEVICE_IDENTIFIER_TYPE, IDENTIFIER_TYPE, SYSTEM_ID } from './codes.js'
+import { remembered } from './constant.js'
 import { type Instant, timePart } from './instant.js'
 
 /**
@@ -11,12 +12,23 @@ import { type Instant, timePart } from './instant.js'
  * meets its own condition.
  */
 export function identifierCondition(identifier: Identifier): string {
-  const token = `${escapeToken(identifier.system)}|${escapeToken(identifier.value)}`
-  return `identifier=${encodeURIComponent(token)}`
+  return `${conditionStart(identifier.system)}${encodedToken(identifier.value)}`
 }
 
-function escapeToken(text: string): string {
-  return text.replaceAll(/[\\,|$]/g, '\\$&')
+/** There are few systems, and each is in thousands of conditions. */
+const starts = new Map<string, string>()
+const MOST_STARTS = 100
+
+function conditionStart(system: string): string {
+  const known = starts.get(system)
+  if (known !== undefined) return known
+  const start = `identifier=${encodedToken(system)}%7C`
+  if (starts.size < MOST_STARTS) starts.set(system, start)
+  return start
+}
+
+function encodedToken(text: string): string {
+  return encodeURIComponent(/[\\,|$]/.test(text) ? text.replaceAll(/[\\,|$]/g, '\\$&') : text)
 }
 
 /** System ID first: it is the identity, and the one the condition asks for. */
@@ -32,8 +44,13 @@ export function deviceIdentifiers(device: DeviceIdentity | GatewayIdentity): rea
   return identifiers
 }
 
+const identifierTypes = new Map<string, CodeableConcept>()
+
 function deviceIdentifier(type: string, system: string, value: string): Identifier {
-  return { type: { coding: [{ system: DEVICE_IDENTIFIER_TYPE, code: type }] }, system, value }
+  const concept = remembered(identifierTypes, type, () => ({
+    coding: [{ system: DEVICE_IDENTIFIER_TYPE, code: type }],
+  }))
+  return { type: concept, system, value }
 }
 
 export type IdentifiedPatient = Exclude<PatientIdentity, { readonly id: string }>
@@ -58,14 +75,14 @@ export function patientKey(patient: PatientIdentity): string {
 }
 
 /** `device-patient-type-timestamp[-supplementals]`, see the guide's rule for the conditional create identifier. */
-export function observationKey(parts: {
-  readonly device: string
-  readonly patient: string
-  readonly mdc: number
-  readonly time: Instant
-  readonly duration?: Decimal | undefined
-  readonly supplementalTypes?: readonly number[] | undefined
-}): string {
-  const time = timePart(parts.time, parts.duration)
-  return [parts.device, parts.patient, parts.mdc, time, ...(parts.supplementalTypes ?? [])].join('-')
+export function observationKey(
+  /** Device and patient. */
+  who: string,
+  mdc: number,
+  time: { readonly identifying: Instant; readonly key: string },
+  { duration, supplementalTypes }: { duration?: Decimal; supplementalTypes?: readonly number[] },
+): string {
+  const at = duration === undefined ? time.key : timePart(time.identifying, duration)
+  const key = `${who}-${mdc}-${at}`
+  return supplementalTypes === undefined ? key : [key, ...supplementalTypes].join('-')
 }

@@ -73,9 +73,7 @@ export function utcSeconds(seconds: Decimal, offset: Offset): Decimal {
 /** A FHIR dateTime: the digits of `seconds` as they stand, followed by the offset. */
 export function printInstant(seconds: Decimal, offset: Offset): string {
   const exact = seconds.exponent > 0 ? rescaleDecimal(seconds, 0) : seconds
-  const unit = 10n ** BigInt(-exact.exponent)
-  const rest = ((exact.mantissa % unit) + unit) % unit
-  const whole = Number((exact.mantissa - rest) / unit)
+  const { whole, rest } = parts(exact)
   // A shift by a broken clock may leave the calendar that FHIR can write.
   if (whole < FIRST_SECOND || whole > LAST_SECOND) {
     throw new BundleError('ERR_INVALID_READING', 'A corrected time is outside the years 0001 to 9999')
@@ -83,6 +81,20 @@ export function printInstant(seconds: Decimal, offset: Offset): string {
   const date = new Date(EPOCH_MS + whole * 1000).toISOString().slice(0, 19)
   const fraction = exact.exponent === 0 ? '' : `.${rest.toString().padStart(-exact.exponent, '0')}`
   return `${date}${fraction}${printOffset(offset)}`
+}
+
+/** Whole units and what is left of the next one, never negative. */
+function parts({ mantissa, exponent }: Decimal): { readonly whole: number; readonly rest: number | bigint } {
+  const small = Number(mantissa)
+  if (Number.isSafeInteger(small) && exponent >= -9) {
+    // Remainders are exact, and so is the division of what they divide.
+    const unit = 10 ** -exponent
+    const rest = ((small % unit) + unit) % unit
+    return { whole: (small - rest) / unit, rest }
+  }
+  const unit = 10n ** BigInt(-exponent)
+  const rest = ((mantissa % unit) + unit) % unit
+  return { whole: Number((mantissa - rest) / unit), rest }
 }
 
 function printOffset(offset: Offset): string {

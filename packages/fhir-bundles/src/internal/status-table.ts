@@ -5,6 +5,8 @@ export type StatusRow = {
   readonly interpretation?: string
   readonly test?: true
   readonly note?: string
+  /** Not measured but set on the device: the Observation is about the device. */
+  readonly setting?: true
 }
 
 export const STATUSES = {
@@ -20,6 +22,7 @@ export const STATUSES = {
   test: { test: true },
   demo: { test: true },
   manual: { note: 'Entered by hand' },
+  setting: { setting: true },
 } as const
 
 export type MeasurementStatus = keyof typeof STATUSES

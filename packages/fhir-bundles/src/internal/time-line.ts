@@ -1,7 +1,7 @@
 import { addDecimals, type Decimal, subtractDecimals } from '../decimal.js'
 import type { ReadingTime, TimeSync } from '../reading.js'
 import type { Period } from '../resources.js'
-import { type Instant, type Offset, printInstant, utcSeconds } from './instant.js'
+import { type Instant, type Offset, printInstant, timePart, utcSeconds } from './instant.js'
 import { instantOf } from './parse-time.js'
 
 /** A reading placed on the gateway's time line. */
@@ -14,6 +14,12 @@ export type PlacedTime = {
   /** True when `seconds` is the moment of reception: a duration then ends there. */
   readonly isReception: boolean
   readonly coincidence?: Coincidence
+  /** `seconds` with `offset`, as FHIR writes it. */
+  readonly text: string
+  /** The instant that identifies a measurement: the device's own, or the reception in UTC. */
+  readonly identifying: Instant
+  /** Its part of an identifier, when there is no duration. */
+  readonly key: string
 }
 
 /** The two clocks, read at the same moment. */
@@ -25,8 +31,35 @@ export type Coincidence = {
 
 const UTC: Offset = { minutes: 0, utc: true }
 
-/** The time line rule of the guide; undefined means the reading cannot be placed and has to be skipped. */
+/**
+ * The time line rule of the guide; undefined means the reading cannot be placed and has to be skipped.
+ *
+ * @throws BundleError `ERR_INVALID_READING`: a shift by a broken clock has left the years that FHIR can write.
+ */
 export function placeTime(time: ReadingTime): PlacedTime | undefined {
+  const placed = place(time)
+  return placed === undefined ? undefined : complete(placed)
+}
+
+/** The same, so many seconds later, on both clocks. */
+export function laterBy(time: PlacedTime, offset: Decimal): PlacedTime {
+  const { own } = time
+  return complete({
+    ...time,
+    seconds: addDecimals(time.seconds, offset),
+    ...(own === undefined ? {} : { own: { ...own, seconds: addDecimals(own.seconds, offset) } }),
+  })
+}
+
+type Place = Omit<PlacedTime, 'text' | 'identifying' | 'key'>
+
+function complete(place: Place): PlacedTime {
+  const { seconds, offset, own } = place
+  const identifying: Instant = own ?? { kind: 'calendar', seconds: utcSeconds(seconds, offset), offset: UTC }
+  return { ...place, text: printInstant(seconds, offset), identifying, key: timePart(identifying) }
+}
+
+function place(time: ReadingTime): Place | undefined {
   switch (time.quality) {
     case 'other-time-line':
       return undefined
@@ -73,18 +106,13 @@ function wallClock(gatewayTime: string): { seconds: Decimal; offset: Offset } {
   return { seconds: time.seconds, offset: (time.kind === 'calendar' ? time.offset : undefined) ?? UTC }
 }
 
-/** The instant that identifies a measurement without device time: the reception in UTC. */
-export function receptionInstant(time: PlacedTime): Instant {
-  return { kind: 'calendar', seconds: utcSeconds(time.seconds, time.offset), offset: UTC }
-}
-
 /** `effectiveDateTime`, or `effectivePeriod` for a measurement that took some time. */
 export function effective(
   time: PlacedTime,
   duration: Decimal | undefined,
 ): { readonly effectiveDateTime: string } | { readonly effectivePeriod: Period } {
+  if (duration === undefined) return { effectiveDateTime: time.text }
   const print = (seconds: Decimal): string => printInstant(seconds, time.offset)
-  if (duration === undefined) return { effectiveDateTime: print(time.seconds) }
   const start = time.isReception ? subtractDecimals(time.seconds, duration) : time.seconds
   return { effectivePeriod: { start: print(start), end: print(addDecimals(start, duration)) } }
 }

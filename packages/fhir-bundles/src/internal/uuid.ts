@@ -1,6 +1,12 @@
-/** A random lower-case UUID v4. `crypto.randomUUID` is missing on plain-http pages; the octets are not. */
+/** A random lower-case UUID v4. */
 export function randomUuid(): string {
-  const octets = globalThis.crypto.getRandomValues(new Uint8Array(16))
+  const { crypto } = globalThis
+  // Missing on plain-http pages, where the octets are not.
+  return typeof crypto.randomUUID === 'function' ? crypto.randomUUID() : uuidOf(crypto)
+}
+
+function uuidOf(crypto: Pick<Crypto, 'getRandomValues'>): string {
+  const octets = crypto.getRandomValues(new Uint8Array(16))
   octets[6] = ((octets[6] ?? 0) & 0x0f) | 0x40
   octets[8] = ((octets[8] ?? 0) & 0x3f) | 0x80
   const hex = Array.from(octets, (octet) => octet.toString(16).padStart(2, '0')).join('')

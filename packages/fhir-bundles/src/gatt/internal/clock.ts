@@ -1,0 +1,75 @@
+import { type Decimal, decimal } from '../../decimal.js'
+import type { ReadingTime } from '../../reading.js'
+import { type CurrentTime, decodeCurrentTime, decodeDateTime, knownDateTime } from '../date-time.js'
+import type { Measured } from './measured.js'
+import { decoded, type Values } from './values.js'
+
+/** Later than the clock that is to have made it, or this much earlier: the clock was set in between. */
+const MOST_AHEAD_MS = 86_400_000
+const MOST_AGO_MS = 100 * 366 * 86_400_000
+
+export type Placed = {
+  readonly time: ReadingTime
+  /** Seconds from the reading's time to the moment of `clockReadAt`; undefined when nobody knows. */
+  readonly untilNow: Decimal | undefined
+}
+
+/** How far to trust the time stamp of a packet, by what the device tells of its clock. */
+export function placedTime(
+  { timestamp, clockNotSet = false, stored = false }: Measured,
+  values: Values,
+  gateway: { readonly receivedAt: string; readonly clockReadAt: string },
+): Placed {
+  const measuredAt = timestamp === undefined ? undefined : knownDateTime(timestamp)
+  const received: Placed = {
+    time: { quality: 'none', gatewayTime: gateway.receivedAt },
+    untilNow: { mantissa: 0n, exponent: 0 },
+  }
+  if (measuredAt === undefined) return received
+  const clock = clockOf(values)
+  if (clock === undefined) {
+    // The device's own word is that it does not know the time: what was measured just now is of now.
+    if (clockNotSet) return stored ? otherTimeLine(measuredAt, gateway.receivedAt) : received
+    return {
+      time: { quality: 'synchronized-local', measuredAt, gatewayTime: gateway.receivedAt },
+      untilNow: undefined,
+    }
+  }
+  const ago = Date.parse(`${clock.deviceTime}Z`) - Date.parse(`${measuredAt}Z`)
+  if (ago < -MOST_AHEAD_MS || ago > MOST_AGO_MS) return otherTimeLine(measuredAt, gateway.receivedAt)
+  return {
+    time: { quality: 'unsynchronized', measuredAt, gatewayTime: gateway.clockReadAt, ...clock },
+    untilNow: ago % 1000 === 0 ? decimal(ago / 1000, 0) : decimal(ago, -3),
+  }
+}
+
+function otherTimeLine(measuredAt: string, gatewayTime: string): Placed {
+  return { time: { quality: 'other-time-line', measuredAt, gatewayTime }, untilNow: undefined }
+}
+
+type Clock = { readonly deviceTime: string; readonly syncMethod?: 'manual' }
+
+const BY_HAND = 0b1
+
+/** Current Time, 2A2B, or else Date Time, 2A08. */
+function clockOf(values: Values): Clock | undefined {
+  const current = decoded(values, '2A2B', decodeCurrentTime)
+  const text = current?.dateTime ?? decoded(values, '2A08', decodeDateTime)?.dateTime
+  const known = text === undefined ? undefined : knownDateTime(text)
+  if (known === undefined) return undefined
+  return {
+    deviceTime: `${known}${fraction(current)}`,
+    ...((current?.adjustReason ?? 0) & BY_HAND ? { syncMethod: 'manual' } : {}),
+  }
+}
+
+function fraction(current: CurrentTime | undefined): string {
+  const parts = current?.fractions256 ?? 0
+  return parts === 0 ? '' : `.${String(Math.floor((parts * 1000) / 256)).padStart(3, '0')}`
+}
+
+/** Date and time so many minutes later; unchanged when they are not known. */
+export function shiftedDateTime(text: string, minutes: number): string {
+  if (minutes === 0 || knownDateTime(text) === undefined) return text
+  return new Date(Date.parse(`${text}Z`) + minutes * 60_000).toISOString().slice(0, 19)
+}
