@@ -15,6 +15,8 @@ export type Verdict =
       readonly tries: number
       readonly overMs: number
     }
+  /** Certainly not applied and nobody's fault: tried again, nothing is spent. */
+  | { readonly kind: 'again'; readonly failure: Failure }
   /** Certainly not applied, and the destination's trouble: the gate closes, nothing is spent. */
   | { readonly kind: 'closed'; readonly closure: GateClosure }
   /** May have been applied. `closure` when the destination is down as a whole. */
@@ -93,11 +95,15 @@ function classifyStatus(
 ): Verdict {
   switch (failure.status) {
     case 429:
-    case 425:
       return closed(false)
+    case 425:
+      return { kind: 'again', failure }
     case 503:
       // Without Retry-After a gateway may say 503 after the origin has done the work.
       return retryAfterMs === undefined ? { kind: 'unknown', failure, closure: { failure } } : closed(false)
+    // 406 and 415 come here when the other content type was refused as well.
+    case 406:
+    case 415:
     case 507:
     case 401:
       return closed(true)
@@ -110,12 +116,17 @@ function classifyStatus(
       return { kind: 'not-applied', failure, tries: 5, overMs: 0 }
     case 400:
       // A database outage can answer 400 as well: unless the server names the content, ask again.
-      return failure.issues?.some((issue) => contentIssues.has(issue.code)) === true
+      return namesContent(failure)
         ? { kind: 'rejected', failure }
         : { kind: 'not-applied', failure, tries: 3, overMs: tenMinutes }
     default:
       return { kind: 'rejected', failure }
   }
+}
+
+/** Whether the server says that it understood the content and does not want it. */
+export function namesContent({ issues = [] }: Failure): boolean {
+  return issues.some(({ code }) => contentIssues.has(code))
 }
 
 /** What the headers of a success tell when its body is lost. */
@@ -152,11 +163,15 @@ export function outcomeOf(
   verdict: Exclude<Verdict, { kind: 'applied' }>,
   entry: { readonly sequence: number; readonly attempts: number; readonly troubledForMs?: number },
   wasUnknown: boolean,
+  /** It travelled with others, any of which may be to blame: then it is never taken for the culprit. */
+  inCompany = false,
 ): Outcome {
   const { sequence } = entry
   switch (verdict.kind) {
     case 'rejected':
       return { sequence, kind: 'rejected', failure: verdict.failure }
+    case 'again':
+      return { sequence, kind: wasUnknown ? 'unknown' : 'not-sent', failure: verdict.failure }
     case 'closed':
       // What was unknown before this request stays unknown: not having sent it again says nothing.
       return {
@@ -176,7 +191,7 @@ export function outcomeOf(
       if (closure !== undefined) return { sequence, kind: 'unknown', failure, closesGate: closure }
       const troubledForMs = entry.troubledForMs ?? 0
       const serverFailsOnIt =
-        failure.status !== undefined && entry.attempts + 1 >= 5 && troubledForMs >= tenMinutes
+        !inCompany && failure.status !== undefined && entry.attempts + 1 >= 5 && troubledForMs >= tenMinutes
       return serverFailsOnIt || troubledForMs >= oneDay
         ? { sequence, kind: 'parked', failure }
         : { sequence, kind: 'unknown', failure, spent: true }

@@ -1,139 +1,32 @@
-import type {
-  FhirClient,
-  FhirResource,
-  FhirResponse,
-  SearchPage,
-  SearchParams,
-} from '@fhir-outbox/fhir-client'
-import {
-  defaultEnvironment,
-  openOutbox,
-  parseNote,
-  type EntryDraft,
-  type Outbox,
-  type OutboxOptions,
-  type QueueStats,
-  type Receipt,
-} from '@fhir-outbox/queue-core'
-import type { Encryption } from './encryption.js'
-import { encodeHeader } from './header.js'
+import { defaultEnvironment, openOutbox, parseNote, type EntryDraft } from '@fhir-outbox/queue-core'
+import type { CanaryOptions } from './canaries.js'
+import { deliveryWorld, type DeliveryEvent, type DeliveryOptions, type Endpoint } from './destination.js'
+import { createDossier, type Dossier } from './dossier.js'
+import { checkEncryption, envelopeOf, type Encryption } from './encryption.js'
+import { DataQueueError } from './errors.js'
+import { encodeHeader, type EntryHeader } from './header.js'
 import type { JsonObject, ResourceInput } from './json.js'
 import { checkKey } from './key.js'
-import type { KeyMode, Plan } from './plan.js'
-import { planWrite, type PlannedWrite, type PlannerOptions } from './planner.js'
+import { unorderedLane } from './lanes.js'
+import type { ForcedPlan } from './plan.js'
+import { planWrite, readInput, type PlannedWrite, type PlannerOptions, type WriteInput } from './planner.js'
+import { localKeys, localReference, referenceOffsets, replaceLocal } from './references.js'
+import { planReport } from './report.js'
 import type { WriteResult } from './results.js'
-import { fhirTransport, type Endpoint } from './transport.js'
-import { awaitResult } from './wait.js'
-
-/** Options of `openDataQueue`. */
-export interface DataQueueOptions {
-  /** Where entries wait: `memoryStorage()`, `openFsStorage({ directory })`, or an adapter of your own. */
-  readonly storage: OutboxOptions['storage']
-  /** The FHIR server, with its tokens: `createFhirClient({ baseUrl, tokens })`. */
-  readonly fhir: FhirClient
-  /**
-   * How created resources are made recognisable. `'identifier'` (the default) adds our key to `identifier`, or
-   * to `meta.tag` where the type has no room there, and creates conditionally. `'client-id'` makes the key the
-   * id of the resource, changes nothing else, and needs a server that lets clients choose ids.
-   */
-  readonly key?: KeyMode
-  /**
-   * The lane of a resource: entries of one lane are delivered strictly in order, lanes side by side.
-   * Default: one lane for the whole server, so that everything arrives in order of creation.
-   */
-  readonly lane?: (resource: JsonObject) => string
-  /** Numbers of the queue itself, e.g. lanes in flight. */
-  readonly defaults?: OutboxOptions['defaults']
-  /** Clock, timers and randomness, for tests. */
-  readonly environment?: OutboxOptions['environment']
-}
-
-/** Options of one write. */
-export interface WriteOptions {
-  /** Lower-case UUID. Default: a random one. */
-  readonly key?: string
-  /** Append only if no entry with this key is known. Default `false`. */
-  readonly once?: boolean
-  /** Overrides the lane of this resource. */
-  readonly lane?: string
-  /** Sequences that must be delivered before this one, in whatever lane. */
-  readonly after?: readonly number[]
-}
-
-interface Waiting {
-  /** How long to wait for the outcome, in milliseconds; 0 answers as soon as it is durable. Default 10,000. */
-  readonly wait?: number
-  /** Ends the waiting; an entry that was accepted stays accepted. */
-  readonly signal?: AbortSignal
-}
-
-/** Options of a write that waits for its delivery. */
-export interface AwaitedWriteOptions extends WriteOptions, Waiting {}
-
-/** Options of a write that does not wait. */
-export interface EnqueueOptions extends WriteOptions {
-  /** The resource is a Bundle of type `transaction` that travels as one request. Default `false`. */
-  readonly transaction?: boolean
-  /** Counts until the storage is asked. */
-  readonly signal?: AbortSignal
-}
-
-/** One of many writes. */
-export interface QueuedWrite extends WriteOptions {
-  readonly resource: ResourceInput
-  /** The resource is a Bundle of type `transaction` that travels as one request. Default `false`. */
-  readonly transaction?: boolean
-}
-
-/** What `enqueue` answers: the entry is as durable as the storage promises. */
-export interface Enqueued {
-  readonly sequence: number
-  readonly key: string
-  /** `once` found the key: nothing was added. */
-  readonly duplicate: boolean
-}
-
-/** A FHIR server handle whose writes survive outages, and whose reads pass through. */
-export interface DataQueue {
-  /** A resource without an `id` is created, one with an `id` updated; same as `update`. */
-  create(resource: ResourceInput, options?: AwaitedWriteOptions): Promise<WriteResult>
-  update(resource: ResourceInput, options?: AwaitedWriteOptions): Promise<WriteResult>
-  /** A Bundle of type `transaction`, delivered as one request. */
-  transaction(bundle: ResourceInput, options?: AwaitedWriteOptions): Promise<WriteResult>
-  /** Stores a resource, or a transaction, and does not wait for its delivery. */
-  enqueue(resource: ResourceInput, options?: EnqueueOptions): Promise<Enqueued>
-  /** Stores many writes in this order, or none of them. */
-  enqueueAll(
-    writes: readonly QueuedWrite[],
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<readonly Enqueued[]>
-  /** What `enqueue` would do, without doing it. */
-  preview(resource: ResourceInput, options?: EnqueueOptions): Promise<Preview>
-  read(type: string, id: string): Promise<FhirResponse<FhirResource>>
-  search(type: string, params?: SearchParams): Promise<SearchPage<FhirResource>>
-  flush: Outbox['flush']
-  stats(): Promise<QueueStats>
-  /** Delivers in the background from now on. The first write that waits for its outcome does the same. */
-  start(): void
-  /** Delivers nothing more until `start()` or `flush()`; writes are still accepted and answer `queued`. */
-  stop: Outbox['stop']
-  close(): Promise<void>
-  subscribe: Outbox['subscribe']
-  /** What the delivery of an entry left; `undefined` while it is not delivered, or when retention is over. */
-  receipt(sequence: number): Promise<Receipt | undefined>
-  /** The queue underneath: entries, dead letters, gates. */
-  readonly outbox: Outbox
-}
-
-/** One write as it would leave. */
-export interface Preview {
-  readonly method: 'POST' | 'PUT'
-  /** Full URL of the request, without the condition of a create. */
-  readonly url: string
-  readonly plan: Plan
-  readonly lane: string
-  readonly encrypted: boolean
-}
+import { createSequences } from './sequences.js'
+import { fhirTransport } from './transport.js'
+import type {
+  DataQueue,
+  DataQueueEvent,
+  DataQueueOptions,
+  EncryptedDataQueueOptions,
+  Enqueued,
+  EnqueueOptions,
+  QueuedWrite,
+  Waiting,
+  WriteOptions,
+} from './types.js'
+import { awaitResult, identified } from './wait.js'
 
 const defaultWaitMs = 10_000
 
@@ -142,16 +35,11 @@ const defaultWaitMs = 10_000
  * `flush()` or `start()`; then deliveries go on in the background until `stop()` or `close()`.
  * The queue owns the storage from here on: `close()` closes it.
  *
- * Writes reject with `ERR_INVALID_RESOURCE`, `ERR_INVALID_BUNDLE`, `ERR_INVALID_KEY`, or what the storage
- * rejects with (`ERR_QUEUE_FULL`, `ERR_STORAGE_FAILED`, …); then nothing was accepted.
+ * Writes reject with `ERR_INVALID_RESOURCE`, `ERR_INVALID_BUNDLE`, `ERR_INVALID_KEY`, `ERR_UNRESOLVED_REFERENCE`,
+ * or what the storage rejects with (`ERR_QUEUE_FULL`, `ERR_STORAGE_FAILED`, …); then nothing was accepted.
  */
 export function openDataQueue(options: DataQueueOptions): DataQueue {
   return openQueue(options, undefined)
-}
-
-/** Options of `openEncryptedDataQueue`. */
-export interface EncryptedDataQueueOptions extends DataQueueOptions {
-  readonly encryption: Encryption
 }
 
 /**
@@ -163,60 +51,159 @@ export function openEncryptedDataQueue(options: EncryptedDataQueueOptions): Data
   return openQueue(options, options.encryption)
 }
 
+/** One write as callers describe it, before it is planned. */
+interface Wanted extends WriteOptions {
+  readonly input: WriteInput
+}
+
 function openQueue(options: DataQueueOptions, encryption: Encryption | undefined): DataQueue {
   const { fhir, storage } = options
+  const environment = { ...defaultEnvironment(), ...options.environment }
+  const { uuid: newKey, setTimer } = environment
+  const listeners = new Set<(event: DeliveryEvent) => void>()
+  const tell = (event: DeliveryEvent): void => {
+    const all = [...listeners]
+    for (const listener of all) listener(event)
+  }
+  const forced = forcedBy(options.plan)
   const endpoints = new Map<string, Endpoint>([[fhir.baseUrl, { client: fhir, takes: 'fhir' }]])
-  if (encryption !== undefined)
-    endpoints.set(encryption.client.baseUrl, { client: encryption.client, takes: 'envelopes' })
+  if (encryption !== undefined) {
+    const { client, sealer } = encryption
+    checkEncryption(encryption, fhir.baseUrl, storage.supports)
+    endpoints.set(client.baseUrl, { client, takes: 'envelopes', sealer })
+  }
+  const dossier = createDossier({
+    client: fhir,
+    notes: storage.notes,
+    tokens: options.tokens,
+    canaries: options.canaries === true ? ({} satisfies CanaryOptions) : options.canaries,
+    now: environment.wallClock,
+    changed: (changes) => tell({ type: 'evidence-changed', gate: fhir.baseUrl, changes }),
+  })
+  const delivery: DeliveryOptions = {
+    read: (sequence) => storage.read(sequence),
+    dossierOf: (gate) =>
+      gate === fhir.baseUrl ? dossier : silentDossier(endpoints.get(gate) ?? endpoints.values().next().value),
+    tell,
+    forced,
+    transactions: options.transactions,
+    bundle: options.bundle,
+    conflict: options.conflict,
+    onConflict: options.onConflict,
+    searchLagMs: options.searchLagMs,
+    uuid: newKey,
+    now: environment.wallClock,
+  }
+  const { bundle } = deliveryWorld(delivery)
   const outbox = openOutbox({
     storage,
-    transport: fhirTransport(endpoints),
-    ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
+    transport: fhirTransport(endpoints, delivery),
+    defaults: { runEntries: bundle.entries, runBytes: bundle.bytes, ...options.defaults },
     ...(options.environment === undefined ? {} : { environment: options.environment }),
   })
+  const sequences = createSequences((query) => outbox.list(query))
   const planner: PlannerOptions = {
     fhirUrl: fhir.baseUrl,
+    forced,
+    evidence: () => dossier.current(),
     ...(options.key === undefined ? {} : { key: options.key }),
     ...(options.lane === undefined ? {} : { lane: options.lane }),
     ...(encryption === undefined ? {} : { encryption: { ...encryption, url: encryption.client.baseUrl } }),
   }
-  const { uuid: newKey, setTimer } = { ...defaultEnvironment(), ...options.environment }
   let stopped = false
 
-  async function payloadOf(write: PlannedWrite): Promise<Uint8Array> {
-    const plain = new TextEncoder().encode(write.body)
-    if (!write.encrypted || encryption === undefined) return plain
-    return new TextEncoder().encode(JSON.stringify(await encryption.sealer.seal(plain)))
+  async function payloadOf(write: PlannedWrite, key: string): Promise<Uint8Array> {
+    const plain = typeof write.body === 'string' ? new TextEncoder().encode(write.body) : write.body
+    if (!write.encrypted || encryption === undefined || write.header.seal === true) return plain
+    return await envelopeOf(encryption.sealer, plain, { key, destination: write.gate })
   }
 
-  async function draftOf({ resource, transaction = false, ...write }: QueuedWrite): Promise<EntryDraft> {
+  /**
+   * Finds what a resource refers to by local references: what is delivered is put in at once, the rest is waited for.
+   */
+  async function linksOf(
+    resource: JsonObject,
+    inside: ReadonlySet<string>,
+  ): Promise<ReadonlyMap<string, number>> {
+    const pending = new Map<string, number>()
+    const known = new Map<string, string>()
+    for (const key of localKeys(resource)) {
+      if (inside.has(localReference(key))) continue
+      const sequence = await sequences.find(key)
+      const entry = sequence === undefined ? undefined : await outbox.read(sequence)
+      if (sequence === undefined || entry === undefined) {
+        throw unresolved(
+          'It refers to an entry that this queue does not have.',
+          'Queue the resource it refers to first.',
+        )
+      }
+      const note = parseNote(entry.note)
+      if (entry.state !== 'delivered') pending.set(key, sequence)
+      else if (note?.kind === 'receipt' && note.receipt.id !== undefined) known.set(key, note.receipt.id)
+      else
+        throw unresolved(
+          'It refers to an entry whose id at the server is not known.',
+          'Refer to it by its id.',
+        )
+    }
+    replaceLocal(resource, known)
+    return pending
+  }
+
+  async function draftOf({ input, ...write }: Wanted): Promise<EntryDraft> {
     const key = checkKey(write.key ?? newKey())
-    const planned = await planWrite(resource, key, planner, transaction)
+    const links =
+      'resource' in input
+        ? await linksOf(input.resource, fullUrlsOf(input.resource))
+        : new Map<string, number>()
+    const planned = await planWrite(input, key, planner, write)
+    if (planned.encrypted && planned.header.seal !== true && links.size > 0) {
+      throw unresolved(
+        'What is to be encrypted refers to an entry that is not delivered yet, and cannot be changed later.',
+        'Wait for that entry, or refer to something that is at the server.',
+      )
+    }
+    const payload = await payloadOf(planned, key)
+    const { header, after } = linkedHeader(planned.header, payload, links)
+    const lane = write.ordered === false ? unorderedLane(planned.lane, key) : planned.lane
+    const all = new Set([...(write.after ?? []), ...after])
     return {
-      lane: write.lane ?? planned.lane,
+      lane,
       key,
       gate: planned.gate,
-      header: encodeHeader(planned.header),
-      payload: await payloadOf(planned),
+      header: encodeHeader(header),
+      payload,
       once: write.once ?? false,
-      ...(write.after === undefined ? {} : { after: write.after }),
+      ...(all.size === 0 ? {} : { after: [...all] }),
     }
+  }
+
+  function wantedOf({ resource, transaction = false, ...write }: QueuedWrite): Wanted {
+    return { ...write, input: readInput(resource, transaction, write.of) }
+  }
+
+  async function append(
+    wanted: readonly Wanted[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly (Enqueued & { readonly gate: string })[]> {
+    signal?.throwIfAborted()
+    const drafts: EntryDraft[] = []
+    for (const one of wanted) drafts.push(await draftOf(one))
+    signal?.throwIfAborted()
+    const appended = await outbox.enqueue(drafts)
+    return appended.map(({ sequence, duplicate }, index) => {
+      const { key = '', gate = '' } = drafts[index] ?? {}
+      sequences.remember(key, sequence)
+      return { ...identified(sequence, key), duplicate, gate }
+    })
   }
 
   async function enqueueAll(
     writes: readonly QueuedWrite[],
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly Enqueued[]> {
-    signal?.throwIfAborted()
-    const drafts: EntryDraft[] = []
-    for (const write of writes) drafts.push(await draftOf(write))
-    signal?.throwIfAborted()
-    const appended = await outbox.enqueue(drafts)
-    return appended.map(({ sequence, duplicate }, index) => ({
-      sequence,
-      key: drafts[index]?.key ?? '',
-      duplicate,
-    }))
+    const appended = await append(writes.map(wantedOf), signal)
+    return appended.map(({ gate: _gate, ...enqueued }) => enqueued)
   }
 
   async function enqueue(
@@ -229,37 +216,61 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
   }
 
   async function writeAndWait(
-    write: QueuedWrite,
+    wanted: Wanted,
     { wait = defaultWaitMs, signal }: Waiting,
   ): Promise<WriteResult> {
-    signal?.throwIfAborted()
-    const draft = await draftOf(write)
-    const { sequence } = await outbox.enqueue(draft)
-    const { key, gate } = draft
-    if (wait === 0) return { state: 'queued', sequence, key }
-    if (stopped) return { state: 'queued', sequence, key }
+    const [enqueued] = await append([wanted], signal)
+    if (enqueued === undefined) throw new TypeError('The storage answered no sequence.')
+    const { sequence, key, gate } = enqueued
+    if (wait === 0 || stopped) return { state: 'queued', ...identified(sequence, key) }
     outbox.start()
     const waiting = { waitMs: wait, setTimer, ...(signal === undefined ? {} : { signal }) }
     return awaitResult(outbox, { sequence, key, gate }, waiting)
   }
 
+  const write = async (
+    resource: ResourceInput,
+    one: WriteOptions & Waiting,
+    transaction: boolean,
+  ): Promise<WriteResult> => writeAndWait(wantedOf({ ...one, resource, transaction }), one)
+
   return {
-    create: (resource, write = {}) => writeAndWait({ ...write, resource }, write),
-    update: (resource, write = {}) => writeAndWait({ ...write, resource }, write),
-    transaction: (bundle, write = {}) =>
-      writeAndWait({ ...write, resource: bundle, transaction: true }, write),
+    create: (resource, one = {}) => write(resource, one, false),
+    update: (resource, one = {}) => write(resource, one, false),
+    transaction: (bundle, one = {}) => write(bundle, one, true),
+    async delete(type, target, one = {}) {
+      const input: WriteInput =
+        typeof target === 'string'
+          ? { kind: 'delete', type, id: target }
+          : { kind: 'delete', type, of: target.of }
+      const after = typeof target === 'string' ? one.after : [...(one.after ?? []), target.of]
+      return writeAndWait({ ...one, input, ...(after === undefined ? {} : { after }) }, one)
+    },
+    binary: async (bytes, contentType, one = {}) =>
+      writeAndWait({ ...one, input: { kind: 'bytes', bytes, contentType } }, one),
     enqueue,
     enqueueAll,
-    async preview(resource, { transaction = false, key, lane } = {}) {
-      const planned = await planWrite(resource, checkKey(key ?? newKey()), planner, transaction)
-      const { method, path } = planned.header
+    async preview(resource, { transaction = false, key, of, ...details } = {}) {
+      await dossier.load()
+      const input = readInput(resource, transaction, of)
+      const chosen = checkKey(key ?? newKey())
+      const planned = await planWrite(input, chosen, planner, details)
+      const { name } = planned.plan
+      const { resourceType: type, place } = planned.header
+      const puts = place !== undefined && (name === 'put-client-id' || name === 'put-if-none-match')
+      const path = puts ? `${type}/${chosen}` : planned.header.path
       return {
-        method,
+        method: puts ? 'PUT' : planned.header.method,
         url: path === '' ? planned.gate : `${planned.gate}/${path}`,
         plan: planned.plan,
-        lane: lane ?? planned.lane,
+        lane: planned.lane,
         encrypted: planned.encrypted,
       }
+    },
+    async plan(types, { refresh = false } = {}) {
+      const evidence = refresh ? await dossier.refresh() : await dossier.consult()
+      const { key: keyMode, transactions } = options
+      return planReport(fhir.baseUrl, evidence, { types, keyMode, forced, transactions })
     },
     read: (type, id) => fhir.read(type, id),
     search: (type, params = {}) => fhir.search(type, params),
@@ -274,11 +285,82 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
       await outbox.stop(stopOptions)
     },
     close: () => outbox.close(),
-    subscribe: (listener) => outbox.subscribe(listener),
+    subscribe(listener: (event: DataQueueEvent) => void) {
+      const own = (event: DeliveryEvent): void => listener(event)
+      const unsubscribe = outbox.subscribe(listener)
+      listeners.add(own)
+      return () => {
+        listeners.delete(own)
+        unsubscribe()
+      }
+    },
     async receipt(sequence) {
       const note = parseNote((await outbox.read(sequence))?.note)
       return note?.kind === 'receipt' ? note.receipt : undefined
     },
+    deadLetters: () => outbox.list({ state: 'dead' }),
+    async redrive(sequence, { resource, ...by }) {
+      if (resource === undefined) return outbox.redrive(sequence, by)
+      const entry = await outbox.read(sequence)
+      const draft = await draftOf({
+        input: readInput(resource, false),
+        ...(entry === undefined ? {} : { key: entry.key }),
+      })
+      if (entry !== undefined && entry.gate !== draft.gate) throw otherEndpoint()
+      await outbox.redrive(sequence, { ...by, payload: draft.payload, header: draft.header })
+    },
+    discard: (sequence, by) => outbox.discard(sequence, by),
+    assumeDelivered: (sequence, by) => outbox.assumeDelivered(sequence, by),
     outbox,
   }
+}
+
+/** The encrypted endpoint is never asked: what its receiver does was declared. */
+function silentDossier(endpoint: Endpoint | undefined): Dossier {
+  if (endpoint === undefined) throw new TypeError('A queue has an endpoint.')
+  return createDossier({ client: endpoint.client, notes: undefined, now: () => 0, changed: () => undefined })
+}
+
+function forcedBy(plan: DataQueueOptions['plan']): (type: string) => ForcedPlan | undefined {
+  return typeof plan === 'function' ? plan : () => plan
+}
+
+/** An entry keeps its endpoint: what was to be encrypted must not go on in clear, or the other way round. */
+function otherEndpoint(): DataQueueError {
+  return new DataQueueError(
+    'ERR_CANNOT_ENCRYPT',
+    'The corrected resource belongs to another endpoint than the entry was queued for.',
+    { hint: 'Discard the dead letter and queue the corrected resource as a new one.' },
+  )
+}
+
+function unresolved(message: string, hint: string): DataQueueError {
+  return new DataQueueError('ERR_UNRESOLVED_REFERENCE', message, { hint })
+}
+
+/** References inside a transaction to its own entries are the server's business. */
+function fullUrlsOf(resource: JsonObject): ReadonlySet<string> {
+  const entries =
+    resource['resourceType'] === 'Bundle' && Array.isArray(resource['entry']) ? resource['entry'] : []
+  return new Set(
+    entries.flatMap((entry: unknown) => {
+      const fullUrl =
+        typeof entry === 'object' && entry !== null && 'fullUrl' in entry ? entry.fullUrl : undefined
+      return typeof fullUrl === 'string' ? [fullUrl] : []
+    }),
+  )
+}
+
+/** The header with the places of what has to be put in later, and whom to wait for. */
+function linkedHeader(
+  header: EntryHeader,
+  payload: Uint8Array,
+  links: ReadonlyMap<string, number>,
+): { readonly header: EntryHeader; readonly after: readonly number[] } {
+  const after = [...links.values(), ...(header.of === undefined ? [] : [header.of])]
+  if (links.size === 0) return { header, after }
+  const refs = [...links].flatMap(([key, sequence]) =>
+    referenceOffsets(payload, key).map((offset): readonly [number, number] => [offset, sequence]),
+  )
+  return { header: { ...header, refs }, after }
 }

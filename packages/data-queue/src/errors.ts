@@ -3,9 +3,13 @@ export type DataQueueErrorCode =
   | 'ERR_INVALID_RESOURCE'
   | 'ERR_INVALID_BUNDLE'
   | 'ERR_INVALID_KEY'
+  | 'ERR_INVALID_OPTION'
   | 'ERR_CANNOT_ENCRYPT'
+  | 'ERR_STORAGE_NOT_SEALED'
   | 'ERR_ENTRY_TOO_LARGE'
   | 'ERR_ENTRY_FORMAT'
+  | 'ERR_UNRESOLVED_REFERENCE'
+  | 'ERR_LANE_AMBIGUOUS'
 
 /** An error of the data queue. Recognise it by `code`; messages may change. */
 export class DataQueueError extends Error {

@@ -76,10 +76,16 @@ export function writeKey(resource: JsonObject, key: string): KeyPlace {
   return 'tag'
 }
 
+/** Where a new resource of a type carries its key. */
+export function keyPlace(type: string): KeyPlace {
+  return identifierLists.has(type) || singleIdentifiers.has(type) ? 'identifier' : 'tag'
+}
+
+const encodedStart = encodeURIComponent(`${keySystem}|urn:uuid:`)
+
 /** The bare query that finds the resource with this key, as `If-None-Exist` and searches want it. */
 export function keyCondition(place: KeyPlace, key: string): string {
-  const parameter = place === 'identifier' ? 'identifier' : '_tag'
-  return `${parameter}=${encodeURIComponent(`${keySystem}|urn:uuid:${key}`)}`
+  return `${place === 'identifier' ? 'identifier' : '_tag'}=${encodedStart}${key}`
 }
 
 /**

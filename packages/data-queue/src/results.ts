@@ -5,6 +5,8 @@ interface Identified {
   readonly sequence: number
   /** Lower-case UUID; written into the resource unless the plan makes it the id. */
   readonly key: string
+  /** How later entries refer to this one: put it into `reference`, the server's id takes its place in time. */
+  readonly reference: string
 }
 
 /** The server has it. */
@@ -16,6 +18,8 @@ export interface Delivered extends Identified {
   readonly status?: number
   /** An earlier request of ours had already been applied; its answer was lost. */
   readonly alreadyThere: boolean
+  /** The server had our key already, with other content than what was sent. */
+  readonly differs?: true
 }
 
 /** Accepted and durable; it will be delivered when the world lets it. */

@@ -1,15 +1,21 @@
-import type { LeasedEntry, Outcome } from '@fhir-outbox/queue-core'
 import type { FhirResponse } from '@fhir-outbox/fhir-client'
-import { isObject } from './json.js'
+import type { LeasedEntry, Outcome } from '@fhir-outbox/queue-core'
+import { answersOf } from './answers.js'
+import type { PlanName } from './plan.js'
 
 /**
- * What the answer to one transaction shows. A transaction that was applied answers every entry with a status
- * below 400, in the order of the request. Some servers run it as a batch and hide failed entries in a 200:
+ * What the answer to one transaction of the caller shows. A transaction that was applied answers every entry with a
+ * status below 400, in the order of the request. Some servers run it as a batch and hide failed entries in a 200:
  * then the rest is applied and the failed ones are the reason of a dead letter (replaying is harmless).
  */
-export function transactionOutcome(entry: LeasedEntry, entries: number, response: FhirResponse): Outcome {
+export function transactionOutcome(
+  entry: LeasedEntry,
+  entries: number,
+  response: FhirResponse,
+  plan: PlanName,
+): Outcome {
   const { sequence } = entry
-  const answers = answersOf(response.resource)
+  const answers = answersOf(response)
   if (answers === undefined || answers.length !== entries) {
     return {
       sequence,
@@ -25,6 +31,12 @@ export function transactionOutcome(entry: LeasedEntry, entries: number, response
   const failed = answers.flatMap(({ status }, index) =>
     status < 200 || status >= 400 ? [{ status, index }] : [],
   )
+  if (failed.length > 0 && failed.every(({ status }) => status === 429 || status === 503)) {
+    // Run as a batch and throttled half-way: the rest goes when it may, and what is there stays as it is.
+    const message = 'The server ran the transaction as a batch and throttled a part of it.'
+    const failure = { code: 'ERR_NOT_ATOMIC', message, status: failed[0]?.status ?? 429 }
+    return { sequence, kind: 'unknown', failure, closesGate: { failure } }
+  }
   if (failed.length > 0) {
     return {
       sequence,
@@ -45,23 +57,10 @@ export function transactionOutcome(entry: LeasedEntry, entries: number, response
     kind: 'delivered',
     receipt: {
       status: response.status,
+      plan,
       entries,
       ...(existing === entries ? { alreadyThere: true } : {}),
-      ids: answers.map(({ location }) => location ?? ''),
+      ids: answers.map(({ id }) => id ?? ''),
     },
   }
-}
-
-function answersOf(resource: unknown): readonly { status: number; location?: string }[] | undefined {
-  if (!isObject(resource) || !Array.isArray(resource['entry'])) return undefined
-  return resource['entry'].map((one: unknown) => {
-    const response = isObject(one) ? one['response'] : undefined
-    if (!isObject(response)) return { status: 0 }
-    const location = response['location']
-    return {
-      // "201" and "201 Created" are both in the field.
-      status: Number.parseInt(String(response['status']), 10) || 0,
-      ...(typeof location === 'string' ? { location } : {}),
-    }
-  })
 }

@@ -1,104 +1,104 @@
-import type { DeliveryContext, LeasedEntry, Outcome, ReceiptBody, Transport } from '@fhir-outbox/queue-core'
-import type { FhirClient, FhirResponse } from '@fhir-outbox/fhir-client'
-import { classify, outcomeOf } from './classify.js'
-import { decodeHeader, type EntryHeader } from './header.js'
-import { isObject } from './json.js'
-import { transactionOutcome } from './transaction-outcome.js'
-
-/** One place a queue delivers to. */
-export interface Endpoint {
-  readonly client: FhirClient
-  /** `envelopes`: the C3-PRO endpoint, which answers with an empty body. */
-  readonly takes: 'fhir' | 'envelopes'
-}
+import type { DeliveryContext, LeasedEntry, Outcome, Transport } from '@fhir-outbox/queue-core'
+import {
+  deliveryWorld,
+  type DeliveryOptions,
+  type Destination,
+  type Endpoint,
+  type Item,
+} from './destination.js'
+import { createDossier } from './dossier.js'
+import { headerReader, type EntryHeader } from './header.js'
+import { resolveRun } from './resolve.js'
+import { sendRun } from './send-parcel.js'
 
 /** The endpoints of a queue by gate, which is their base URL. */
 export type Endpoints = ReadonlyMap<string, Endpoint>
 
-/** The body of a transaction has time for its many entries. */
-const bundleTimeoutMs = 60_000
-
 /**
- * Sends entries one request at a time, in order, and stops at the first that is not settled. Every plan of
- * this package makes a repetition harmless (or says that it does not), so an unknown entry is resolved by
- * sending it again.
+ * Delivers entries to FHIR servers: decides how when they leave, by what is known of the server, puts as many into
+ * one request as may travel together, and finds out what became of requests without an answer.
  */
-export function fhirTransport(endpoints: Endpoints): Transport {
-  async function* send(
+export function fhirTransport(endpoints: Endpoints, options: DeliveryOptions = {}): Transport {
+  const world = deliveryWorld(options)
+  const destinations = new Map<string, Destination>()
+  const readHeader = headerReader()
+
+  function destinationOf(gate: string): Destination | undefined {
+    const known = destinations.get(gate)
+    const endpoint = endpoints.get(gate)
+    if (known !== undefined || endpoint === undefined) return known
+    const dossier =
+      options.dossierOf?.(gate) ??
+      createDossier({
+        client: endpoint.client,
+        notes: undefined,
+        now: () => Date.now(),
+        changed: (changes) => world.tell({ type: 'evidence-changed', gate, changes }),
+      })
+    const seen = { doubtful: false, forbidden: 0, worked: false, plainJson: false }
+    const fresh: Destination = { gate, endpoint, dossier, seen }
+    destinations.set(gate, fresh)
+    return fresh
+  }
+
+  async function* converse(
     entries: readonly LeasedEntry[],
     context: DeliveryContext,
+    work: (destination: Destination, items: readonly Item[]) => AsyncGenerator<readonly Outcome[], unknown>,
   ): AsyncGenerator<readonly Outcome[]> {
-    for (const entry of entries) {
-      const outcome = await sendOne(endpoints, entry, context)
-      yield [outcome]
-      if (outcome.kind === 'not-sent' || outcome.kind === 'unknown') return
+    const destination = destinationOf(context.gate)
+    const [first] = entries
+    if (first === undefined) return
+    if (destination === undefined) {
+      yield [foreignGate(first, context.gate)]
+      return
     }
+    const items = readItems(entries, readHeader)
+    if ('kind' in items) {
+      yield [items]
+      return
+    }
+    if (destination.endpoint.takes === 'fhir') await destination.dossier.consult(context.signal)
+    yield* work(destination, items)
   }
-  return { deliver: send, resolve: send }
+
+  return {
+    deliver: (entries, context) =>
+      converse(entries, context, (destination, items) => {
+        const unordered = items.every(({ header }) => header.ordered === false)
+        return sendRun({ world, destination, context, unordered }, items)
+      }),
+    resolve: (entries, context) =>
+      converse(entries, context, (destination, items) => resolveRun(world, destination, items, context)),
+  }
 }
 
-async function sendOne(endpoints: Endpoints, entry: LeasedEntry, context: DeliveryContext): Promise<Outcome> {
-  const wasUnknown = entry.state === 'unknown'
-  try {
-    const header = decodeHeader(entry.header)
-    const endpoint = endpoints.get(context.gate)
-    if (endpoint === undefined) throw foreignGate(context.gate)
-    await context.mark([entry.sequence], { plan: header.plan })
-    const response = await endpoint.client.request({
-      method: header.method,
-      path: header.path,
-      headers: requestHeaders(header, endpoint),
-      body: entry.payload,
-      expect: endpoint.takes === 'fhir' ? 'fhir' : 'any',
-      signal: context.signal,
-      ...(header.entries === undefined ? {} : { timeoutMs: bundleTimeoutMs }),
-    })
-    if (header.entries !== undefined) return transactionOutcome(entry, header.entries, response)
-    return { sequence: entry.sequence, kind: 'delivered', receipt: receiptOf(header, response, wasUnknown) }
-  } catch (error) {
-    // The outbox stops or lost the lease: it decides from the mark, not from us.
-    if (context.signal.aborted) throw error
-    const verdict = classify(error)
-    return verdict.kind === 'applied'
-      ? { sequence: entry.sequence, kind: 'delivered', receipt: verdict.receipt }
-      : outcomeOf(verdict, entry, wasUnknown)
+/** The entries before one that cannot be read; or what becomes of that one, when it is the first. */
+function readItems(
+  entries: readonly LeasedEntry[],
+  readHeader: (bytes: Uint8Array) => EntryHeader,
+): readonly Item[] | Outcome {
+  const items: Item[] = []
+  for (const entry of entries) {
+    try {
+      items.push({ entry, header: readHeader(entry.header) })
+    } catch {
+      if (items.length > 0) return items
+      const message = 'The header of the entry is not of a format known here.'
+      return { sequence: entry.sequence, kind: 'rejected', failure: { code: 'ERR_ENTRY_FORMAT', message } }
+    }
   }
+  return items
 }
 
 /** An entry that was queued for another server never goes to this one. */
-function foreignGate(gate: string): Error {
-  const error = new Error(`The entry was queued for ${gate}, which this queue was not opened for.`)
-  return Object.assign(error, { code: 'ERR_INVALID_URL' })
-}
-
-function requestHeaders(header: EntryHeader, endpoint: Endpoint): Record<string, string> {
-  return endpoint.takes === 'fhir'
-    ? { 'Content-Type': 'application/fhir+json', Prefer: 'return=minimal', ...header.headers }
-    : { 'Content-Type': 'application/json', ...header.headers }
-}
-
-function receiptOf(header: EntryHeader, response: FhirResponse, wasUnknown: boolean): ReceiptBody {
-  const address = addressOf(header, response)
-  const version = response.version ?? response.location?.version
-  // 200 to a conditional create: the server had it already, from a request of ours whose answer got lost.
-  const found = header.plan === 'conditional-create' && response.status === 200
+function foreignGate({ sequence, state }: LeasedEntry, gate: string): Outcome {
+  const message = `The entry was queued for ${gate}, which this queue was not opened for.`
+  const failure = { code: 'ERR_INVALID_URL', message }
   return {
-    status: response.status,
-    ...(address === undefined ? {} : { id: address }),
-    ...(version === undefined ? {} : { version }),
-    plan: header.plan,
-    ...(found || wasUnknown ? { askedAgain: true } : {}),
-    ...(found ? { alreadyThere: true } : {}),
+    sequence,
+    kind: state === 'unknown' ? 'unknown' : 'not-sent',
+    failure,
+    closesGate: { failure, needsPerson: true },
   }
-}
-
-function addressOf(header: EntryHeader, response: FhirResponse): string | undefined {
-  if (header.resourceType === undefined) return undefined
-  if (header.method === 'PUT') return header.path
-  const { location, resource } = response
-  if (location !== undefined) return `${location.type}/${location.id}`
-  if (isObject(resource) && typeof resource['id'] === 'string') {
-    return `${String(resource['resourceType'])}/${resource['id']}`
-  }
-  return undefined
 }

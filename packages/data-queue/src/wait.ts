@@ -1,4 +1,5 @@
 import type { Outbox, Settled } from '@fhir-outbox/queue-core'
+import { localReference } from './references.js'
 import type { Queued, WriteResult } from './results.js'
 
 /** What the waiting needs besides the outbox. */
@@ -32,12 +33,21 @@ export async function awaitResult(
     signal?.throwIfAborted()
     if (!over.signal.aborted) throw error
     const reason = closureOf(outbox, gate)?.failure
-    return { state: 'queued', sequence, key, ...(reason === undefined ? {} : { reason }) } satisfies Queued
+    return {
+      state: 'queued',
+      ...identified(sequence, key),
+      ...(reason === undefined ? {} : { reason }),
+    } satisfies Queued
   } finally {
     cancelTimer()
     unsubscribe()
     signal?.removeEventListener('abort', giveUp)
   }
+}
+
+/** What every result says about its entry. */
+export function identified(sequence: number, key: string): Pick<Queued, 'sequence' | 'key' | 'reference'> {
+  return { sequence, key, reference: localReference(key) }
 }
 
 function resultOf(key: string, sequence: number, settled: Settled): WriteResult {
@@ -46,12 +56,12 @@ function resultOf(key: string, sequence: number, settled: Settled): WriteResult 
       const { id, version, status } = settled
       return {
         state: 'delivered',
-        sequence,
-        key,
+        ...identified(sequence, key),
         ...(id === undefined ? {} : { id }),
         ...(version === undefined ? {} : { version }),
         ...(status === undefined ? {} : { status }),
         alreadyThere: settled['alreadyThere'] === true,
+        ...(settled['differs'] === true ? { differs: true } : {}),
       }
     }
     case 'dead': {
@@ -59,13 +69,12 @@ function resultOf(key: string, sequence: number, settled: Settled): WriteResult 
         code: 'ERR_UNEXPECTED',
         message: 'The entry is dead without a reason.',
       }
-      return { state: 'rejected', sequence, key, failure }
+      return { state: 'rejected', ...identified(sequence, key), failure }
     }
     case 'discarded':
       return {
         state: 'rejected',
-        sequence,
-        key,
+        ...identified(sequence, key),
         failure: { code: 'ERR_DISCARDED', message: 'Somebody discarded the entry before it was delivered.' },
       }
   }

@@ -1,19 +1,14 @@
 import { DataQueueError } from './errors.js'
+import type { EntryHeader } from './header.js'
 import { isObject, toJson, type JsonObject } from './json.js'
 import { derivedKey, keyCondition, writeKey } from './key.js'
 import { meetsCondition } from './condition.js'
-import { choosePlan, type KeyMode, type Plan } from './plan.js'
+import type { KeyMode } from './plan.js'
 
-/** One write as it will leave: decided once, at enqueue. */
-export interface Write {
-  readonly method: 'POST' | 'PUT'
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
+/** One write with its content fixed; how it is made safe to repeat is decided when it leaves. */
+export interface Write extends Omit<EntryHeader, 'plan'> {
   readonly body: string
   readonly resourceType: string
-  readonly plan: Plan
-  /** Entries of a transaction: what its answer is checked against. */
-  readonly entries?: number
 }
 
 const typePattern = /^[A-Z][A-Za-z]{0,63}$/
@@ -23,45 +18,38 @@ const idPattern = /^[A-Za-z0-9\-.]{1,64}$/
  * A bare resource (which is changed): with an `id` it is a PUT, without one a POST. Everything but the key travels as it came.
  * @throws DataQueueError `ERR_INVALID_RESOURCE`
  */
-export function resourceWrite(resource: JsonObject, key: string, keyMode: KeyMode): Write {
+export function resourceWrite(resource: JsonObject, key: string, keyMode: KeyMode, of?: number): Write {
   const resourceType = typeOf(resource)
   const id = resource['id']
-  if (id !== undefined) return updateWrite(resource, resourceType, id)
+  if (of !== undefined) {
+    const body = id === undefined ? toJson(resource) : toJson({ id: checkId(id, resourceType), ...resource })
+    return { method: 'PUT', path: resourceType, headers: {}, body, resourceType, of }
+  }
+  if (id !== undefined) {
+    const path = `${resourceType}/${checkId(id, resourceType)}`
+    return { method: 'PUT', path, headers: {}, body: toJson(resource), resourceType }
+  }
   if (keyMode === 'client-id') {
-    return {
-      method: 'PUT',
-      path: `${resourceType}/${key}`,
-      headers: {},
-      body: toJson({ ...resource, id: key }),
-      resourceType,
-      plan: choosePlan({ interaction: 'create', keyMode }),
-    }
+    const body = toJson({ ...resource, id: key })
+    return { method: 'PUT', path: `${resourceType}/${key}`, headers: {}, body, resourceType }
   }
   const place = writeKey(resource, key)
-  return {
-    method: 'POST',
-    path: resourceType,
-    headers: { 'If-None-Exist': keyCondition(place, key) },
-    body: toJson(resource),
-    resourceType,
-    plan: choosePlan({ interaction: 'create', keyMode }),
-  }
+  return { method: 'POST', path: resourceType, headers: {}, body: toJson(resource), resourceType, place }
 }
 
-function updateWrite(resource: JsonObject, resourceType: string, id: unknown): Write {
+/** @throws DataQueueError `ERR_INVALID_RESOURCE` */
+export function checkId(id: unknown, resourceType: string): string {
   if (typeof id !== 'string' || !idPattern.test(id)) {
     throw new DataQueueError('ERR_INVALID_RESOURCE', `The id of the ${resourceType} is not a FHIR id.`, {
       hint: 'An id has 1 to 64 of the characters A-Z, a-z, 0-9, "-" and ".".',
     })
   }
-  return {
-    method: 'PUT',
-    path: `${resourceType}/${id}`,
-    headers: {},
-    body: toJson(resource),
-    resourceType,
-    plan: choosePlan({ interaction: 'update', keyMode: 'identifier' }),
-  }
+  return id
+}
+
+/** @throws DataQueueError `ERR_INVALID_RESOURCE` */
+export function checkType(type: unknown): string {
+  return typeOf({ resourceType: type })
 }
 
 /**
@@ -91,15 +79,11 @@ export async function transactionWrite(bundle: JsonObject, key: string, keyMode:
     headers: {},
     body: toJson({ ...bundle, entry }),
     resourceType: 'Bundle',
-    plan: choosePlan({
-      interaction: 'transaction',
-      keyMode,
-      ...(doubtful === -1 ? {} : { doubtfulEntry: doubtful }),
-    }),
     entries: entry.length,
+    ...(keyMode === 'client-id' ? { puts: true } : {}),
+    ...(doubtful === -1 ? {} : { doubtful }),
   }
 }
-
 async function repeatableEntry(
   entry: unknown,
   index: number,

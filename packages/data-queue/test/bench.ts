@@ -55,7 +55,13 @@ export async function bench(wire: Wire): Promise<Bench> {
     pause,
     resume,
     open(options = {}) {
-      const queue = openDataQueue({ storage: memoryStorage(), fhir, defaults: quick, ...options })
+      const queue = openDataQueue({
+        storage: memoryStorage(),
+        fhir,
+        defaults: quick,
+        searchLagMs: 50,
+        ...options,
+      })
       onTestFinished(() => queue.close())
       return queue
     },

@@ -1,10 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { planWrite, type PlannerOptions } from '../src/planner.js'
+import type { ResourceInput } from '../src/json.js'
+import { planWrite as planInput, readInput, type PlannedWrite, type PlannerOptions } from '../src/planner.js'
 
 const key = '0b4e4f6c-8f5e-4a57-9f3e-0d6c1c0c7a11'
 const fhirUrl = 'https://fhir.example.org/r4'
 const options: PlannerOptions = { fhirUrl }
 const observation = { resourceType: 'Observation', status: 'final', x_unknown: { kept: [1, null] } }
+
+async function planWrite(
+  input: ResourceInput,
+  withKey: string,
+  planner: PlannerOptions,
+  transaction = false,
+): Promise<Omit<PlannedWrite, 'body'> & { readonly body: string }> {
+  const planned = await planInput(readInput(input, transaction), withKey, planner)
+  return { ...planned, body: String(planned.body) }
+}
 
 const failing = (code: string): object => expect.objectContaining({ code })
 
@@ -12,13 +23,14 @@ describe('a bare resource', () => {
   it('without an id is a conditional POST on its key', async () => {
     const planned = await planWrite(observation, key, options)
     expect(planned).toMatchObject({ gate: fhirUrl, lane: fhirUrl, encrypted: false })
-    expect(planned.plan).toMatchObject({ name: 'conditional-create', guarantee: 'once' })
+    expect(planned.plan).toMatchObject({ name: 'conditional-create', guarantee: 'once-or-parked' })
     expect(planned.header).toEqual({
       method: 'POST',
       path: 'Observation',
-      headers: { 'If-None-Exist': `identifier=urn%3Aietf%3Arfc%3A3986%7Curn%3Auuid%3A${key}` },
+      headers: {},
       plan: 'conditional-create',
       resourceType: 'Observation',
+      place: 'identifier',
     })
     expect(JSON.parse(planned.body)).toEqual({
       ...observation,
@@ -118,7 +130,8 @@ describe('a transaction', () => {
     const planned = await planWrite({ ...bundle, entry }, key, options, true)
     expect(planned.plan).toMatchObject({
       name: 'at-least-once',
-      guarantee: 'may-duplicate',
+      guarantee: 'once-or-parked',
+      unknown: 'park',
       reason: expect.stringContaining('entry 0'),
     })
     expect(JSON.parse(planned.body).entry[0]).toEqual(entry[0])
@@ -158,7 +171,13 @@ describe('what must be encrypted', () => {
   it('goes to the encrypted endpoint in the same lane, with the key inside and nothing on the path', async () => {
     const planned = await planWrite(observation, key, { ...encrypting, key: 'client-id' })
     expect(planned).toMatchObject({ encrypted: true, lane: fhirUrl, gate: 'https://c3.example.org/encfhir' })
-    expect(planned.header).toEqual({ method: 'POST', path: '', headers: {}, plan: 'at-least-once' })
+    expect(planned.header).toEqual({
+      method: 'POST',
+      path: '',
+      headers: {},
+      plan: 'at-least-once',
+      fixed: true,
+    })
     expect(JSON.parse(planned.body)).not.toHaveProperty('id')
     expect(planned.body).toContain(`urn:uuid:${key}`)
   })
