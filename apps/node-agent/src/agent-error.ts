@@ -6,6 +6,7 @@ export type AgentErrorCode =
   | 'ERR_BAD_INPUT'
   | 'ERR_UNREADABLE_FILE'
   | 'ERR_BAD_CERTIFICATE'
+  | 'ERR_BAD_SEALING_KEY'
   | 'ERR_BAD_DIRECTORY'
   | 'ERR_DEMO_FAILED'
   | 'ERR_NO_SUCH_ENTRY'
@@ -51,10 +52,18 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_LOGIN_REQUIRED: exitCodes.credentials,
   ERR_UNAUTHORIZED: exitCodes.credentials,
   ERR_REGISTRATION_FAILED: exitCodes.credentials,
+  ERR_CALLBACK_REFUSED: exitCodes.credentials,
+  ERR_AUTHORIZATION_REFUSED: exitCodes.credentials,
+  ERR_ID_TOKEN_REFUSED: exitCodes.credentials,
+  ERR_NO_SINGLE_PATIENT: exitCodes.credentials,
   ERR_INVALID_KEY: exitCodes.credentials,
   ERR_DISCOVERY_FAILED: exitCodes.credentials,
   ERR_BAD_CERTIFICATE: exitCodes.credentials,
   ERR_CERTIFICATE_EXPIRED: exitCodes.credentials,
+  ERR_BAD_SEALING_KEY: exitCodes.credentials,
+  ERR_KEY_LOCKED: exitCodes.credentials,
+  ERR_EMPTY_KEY_ID: exitCodes.usage,
+  ERR_INVALID_KEY_ID: exitCodes.usage,
 }
 
 /** The exit code for an error of any package, by its `code`. */

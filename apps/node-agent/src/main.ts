@@ -2,14 +2,24 @@ import type { Writable } from 'node:stream'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import { exitCodeFor } from './agent-error.js'
+import { addAuthCommands } from './auth-commands.js'
 import { demo } from './commands/demo.js'
+import { doctor } from './commands/doctor.js'
 import { flush } from './commands/flush.js'
 import { mock } from './commands/mock.js'
 import { run } from './commands/run.js'
 import { send } from './commands/send.js'
-import { loadHome, loadSettings, type Environment, type Flags, type Settings } from './config/load.js'
+import {
+  loadHome,
+  loadSettings,
+  type Environment,
+  type Flags,
+  type Home,
+  type Settings,
+} from './config/load.js'
 import { exitCodes, exitCodeTexts, type ExitCode } from './exit-codes.js'
 import { describeError, reportError, type Console } from './output/console.js'
+import { addKeyCommands } from './key-commands.js'
 import { addQueueCommands } from './queue-commands.js'
 import { stopSignal } from './signals.js'
 
@@ -120,12 +130,32 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
       ),
     )
 
-  addQueueCommands<Common>(root, {
+  withServer(root.command('doctor'))
+    .description(
+      'What the server can do, and how writes are made safe to repeat on it. Sends nothing that is queued.',
+    )
+    .option('--types <list>', 'resource types, separated by commas')
+    .option('--try', 'create a harmless resource, try the server out with it, and delete it again')
+    .action((options: Common & { types?: string; try?: boolean }) =>
+      onServer<typeof options>((settings, { types, try: tryOut }, console, signal) =>
+        doctor(
+          settings,
+          { tryOut: tryOut === true, signal, ...(types === undefined ? {} : { types: types.split(',') }) },
+          console,
+        ),
+      )(options),
+    )
+
+  const tools = {
     withHome,
     wholeNumber,
-    onHome: (flags, work) =>
+    onHome: (flags: Common, work: (home: Home, console: Console) => Promise<ExitCode>) =>
       perform(flags.json, async (console) => work(await loadHome(flags, env), console)),
-  })
+    perform,
+  }
+  addQueueCommands<Common>(root, tools)
+  addKeyCommands<Common>(root, tools)
+  addAuthCommands<Common>(root, { ...tools, onServer })
 
   root
     .command('mock')

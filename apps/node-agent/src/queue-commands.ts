@@ -8,7 +8,7 @@ import { list } from './commands/list.js'
 import { receipts } from './commands/receipts.js'
 import { show } from './commands/show.js'
 import { status } from './commands/status.js'
-import type { Settings } from './config/load.js'
+import type { Home } from './config/load.js'
 import type { ExitCode } from './exit-codes.js'
 import type { Console } from './output/console.js'
 
@@ -27,10 +27,7 @@ export interface QueueCommandTools<Flags> {
   readonly withHome: (command: Command) => Command
   readonly wholeNumber: (text: string) => number
   /** Finds the queue and runs the work on it. */
-  readonly onHome: (
-    flags: Flags,
-    work: (home: Pick<Settings, 'directory'>, console: Console) => Promise<ExitCode>,
-  ) => Promise<void>
+  readonly onHome: (flags: Flags, work: (home: Home, console: Console) => Promise<ExitCode>) => Promise<void>
 }
 
 /** Adds the commands that look at the queue or decide about entries; none of them needs a server. */

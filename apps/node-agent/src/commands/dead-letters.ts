@@ -1,11 +1,9 @@
 import { parseNote } from '@fhir-outbox/queue-core'
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
 import { age, describeWrite, entryFacts } from '../output/entry.js'
 import { entriesOf, withOutbox } from '../queue/look.js'
-
-type Home = Pick<Settings, 'directory'>
 
 /** The dead letters with what the server said. */
 export async function listDeadLetters(

@@ -1,6 +1,6 @@
 import { parseNote, type Entry } from '@fhir-outbox/queue-core'
 import { exitCodeFor } from '../agent-error.js'
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { report, type Console } from '../output/console.js'
 import { age, describeWrite, entryFacts, historyLines, planOf } from '../output/entry.js'
@@ -8,7 +8,7 @@ import { readEntry, withOutbox } from '../queue/look.js'
 
 /** Why an entry is where it is, what was tried, what comes next, and what a person can do. */
 export async function explain(
-  home: Pick<Settings, 'directory'>,
+  home: Home,
   { sequence }: { readonly sequence: number },
   console: Console,
 ): Promise<ExitCode> {
@@ -17,14 +17,16 @@ export async function explain(
     const before = await earlierInLane(outbox.list({ lane: entry.lane, state: 'waiting' }), entry)
     const { why, next, person } = reasons(entry, before)
     const tried = historyLines(entry)
+    const delivery = deliveryOf(entry)
     const { method, path } = describeWrite(entry.header)
     report(
       console,
       'explanation',
-      { ...entryFacts(entry), why, next, ...(person === undefined ? {} : { person }) },
+      { ...entryFacts(entry), why, next, delivery, ...(person === undefined ? {} : { person }) },
       [
         `Entry ${sequence}, ${method} ${path}`,
         `Why:    ${why}`,
+        ...(delivery.length === 0 ? [] : [`How:    ${delivery.join('\n        ')}`]),
         tried.length === 0 ? 'Tried:  nothing yet' : `Tried:  ${tried.join('\n        ')}`,
         `Next:   ${next}`,
         `You:    ${person ?? 'nothing to do'}`,
@@ -32,6 +34,45 @@ export async function explain(
     )
     return exitCodes.ok
   })
+}
+
+/** How it travels and what that has left: plan, what it refers to, what was found out. A sentence each. */
+function deliveryOf(entry: Entry): readonly string[] {
+  const header = parsed(entry.header)
+  const request = parsed(entry.mark?.info)
+  const note = parseNote(entry.note)
+  const receipt = note?.kind === 'receipt' ? note.receipt : undefined
+  const plan = receipt?.['plan'] ?? request['plan'] ?? planOf(entry.header)
+  const refs = Array.isArray(header['refs']) ? header['refs'] : []
+  const targets = [...new Set(refs.map((ref: unknown) => (Array.isArray(ref) ? Number(ref[1]) : Number.NaN)))]
+  const { n, kind } = request
+  return [
+    ...(typeof plan === 'string'
+      ? [`${entry.state === 'waiting' ? 'It is to travel' : 'It travelled'} under the plan ${plan}.`]
+      : []),
+    ...(typeof n === 'number' ? [`Its last request was a ${String(kind)} of ${n} entries.`] : []),
+    ...(typeof header['of'] === 'number' ? [`It changes what entry ${header['of']} writes.`] : []),
+    ...(targets.length > 0 ? [`It refers to ${targets.map((target) => `entry ${target}`).join(', ')}.`] : []),
+    ...(receipt?.id === undefined
+      ? []
+      : [
+          `The server has it as ${receipt.id}${receipt.version === undefined ? '' : `, version ${receipt.version}`}.`,
+        ]),
+    ...(receipt?.['alreadyThere'] === true ? ['An earlier request had arrived; its answer was lost.'] : []),
+    ...(receipt?.['differs'] === true ? ['What the server has under its key is not what was sent.'] : []),
+    ...(receipt?.assumed === undefined
+      ? []
+      : [`${receipt.assumed.actor} said that it was delivered: ${receipt.assumed.reason}`]),
+  ]
+}
+
+function parsed(bytes: Uint8Array | undefined): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
 }
 
 async function earlierInLane(
@@ -75,7 +116,7 @@ function reasons(entry: Entry, before: number | undefined): Reasons {
     case 'unknown':
       return {
         why: `A request with it may have been applied; the answer was lost. ${failure?.message ?? ''}`.trim(),
-        next: `It is sent again under the plan ${planOf(entry.header) ?? 'it has'}${dueWords(entry)}; its lane waits for it.`,
+        next: `The server is asked about it, or it is sent again where that is harmless${dueWords(entry)}; its lane waits for it.`,
       }
     case 'waiting':
       break

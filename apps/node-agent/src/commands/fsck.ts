@@ -1,12 +1,12 @@
 import { inspectFsStorage } from '@fhir-outbox/storage-fs'
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { report, type Console } from '../output/console.js'
 import { statsLines } from '../output/stats.js'
 import { queueFolder } from '../queue/open.js'
 
 /** Reads every record of the queue and changes nothing. Exit 4 when one is damaged. */
-export async function fsck(home: Pick<Settings, 'directory'>, console: Console): Promise<ExitCode> {
+export async function fsck(home: Home, console: Console): Promise<ExitCode> {
   const folder = queueFolder(home)
   const { owner, stats, segments, bytes, unfinishedBytes, unreadable, nextSequence } =
     await inspectFsStorage(folder)

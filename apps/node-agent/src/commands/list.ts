@@ -1,5 +1,5 @@
 import { parseNote, type EntryState, type EntrySummary } from '@fhir-outbox/queue-core'
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
 import { age, describeWrite, entryFacts } from '../output/entry.js'
@@ -11,11 +11,7 @@ export interface ListOptions {
 }
 
 /** The entries of the queue, oldest first. Never their content. */
-export async function list(
-  home: Pick<Settings, 'directory'>,
-  options: ListOptions,
-  console: Console,
-): Promise<ExitCode> {
+export async function list(home: Home, options: ListOptions, console: Console): Promise<ExitCode> {
   const { state, limit } = options
   return withOutbox(home, async (outbox) => {
     const entries = await entriesOf(outbox, state, limit)

@@ -1,12 +1,12 @@
 import { parseNote } from '@fhir-outbox/queue-core'
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
 import { entriesOf, withOutbox } from '../queue/look.js'
 
 /** What deliveries left: where each entry is at the server, since when, and the hash of what was delivered. */
 export async function receipts(
-  home: Pick<Settings, 'directory'>,
+  home: Home,
   { limit }: { readonly limit: number },
   console: Console,
 ): Promise<ExitCode> {

@@ -1,4 +1,4 @@
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { report, type Console } from '../output/console.js'
 import { age, describeWrite, entryFacts, historyLines } from '../output/entry.js'
@@ -12,7 +12,7 @@ export interface ShowOptions {
 
 /** Everything about one entry. */
 export async function show(
-  home: Pick<Settings, 'directory'>,
+  home: Home,
   { sequence, content }: ShowOptions,
   console: Console,
 ): Promise<ExitCode> {

@@ -1,12 +1,12 @@
 import { inspectFsStorage } from '@fhir-outbox/storage-fs'
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { describeError, report, type Console } from '../output/console.js'
 import { statsLines } from '../output/stats.js'
 import { openStorage, queueFolder } from '../queue/open.js'
 
 /** How much waits, was delivered, or needs a decision; also beside a running agent. */
-export async function status(home: Pick<Settings, 'directory'>, console: Console): Promise<ExitCode> {
+export async function status(home: Home, console: Console): Promise<ExitCode> {
   const { directory } = home
   let storage: Awaited<ReturnType<typeof openStorage>>
   try {

@@ -3,7 +3,13 @@ import { dirname, resolve } from 'node:path'
 import envPaths from 'env-paths'
 import * as v from 'valibot'
 import { AgentError } from '../agent-error.js'
-import { configSchema, type AuthConfig, type ConfigFile, type EncryptionConfig } from './schema.js'
+import {
+  configSchema,
+  type AuthConfig,
+  type ConfigFile,
+  type EncryptionConfig,
+  type SealingConfig,
+} from './schema.js'
 
 /** Where settings come from, strongest first: flags, environment, file, defaults. */
 export interface Flags {
@@ -30,9 +36,14 @@ export interface Settings {
   readonly key: 'identifier' | 'client-id'
   readonly auth: AuthConfig
   readonly encryption?: EncryptionConfig
+  /** How the queue is sealed at rest; without it, it is not. */
+  readonly sealing?: SealingConfig
   /** Only from the environment: a secret on the command line shows in the process list. */
   readonly clientSecret?: string
 }
+
+/** What is needed to look at the queue: no server. */
+export type Home = Pick<Settings, 'directory' | 'sealing'>
 
 /** Throws `ERR_BAD_CONFIG` or `ERR_UNREADABLE_FILE` with the place and the way out. */
 export async function loadSettings(flags: Flags, env: Environment): Promise<Settings> {
@@ -51,13 +62,18 @@ export async function loadSettings(flags: Flags, env: Environment): Promise<Sett
     key: file.key ?? 'identifier',
     auth: authOf(flags, env, file),
     ...(file.encryption === undefined ? {} : { encryption: file.encryption }),
+    ...(file.sealing === undefined ? {} : { sealing: file.sealing }),
     ...(clientSecret === undefined ? {} : { clientSecret }),
   }
 }
 
-/** The part of the settings that needs no server: where the queue is. */
-export async function loadHome(flags: Flags, env: Environment): Promise<Pick<Settings, 'directory'>> {
-  return { directory: homeOf(flags, env, await configFile(flags, env)) }
+/** The part of the settings that needs no server: where the queue is, and how it is sealed. */
+export async function loadHome(flags: Flags, env: Environment): Promise<Home> {
+  const file = await configFile(flags, env)
+  return {
+    directory: homeOf(flags, env, file),
+    ...(file.sealing === undefined ? {} : { sealing: file.sealing }),
+  }
 }
 
 function homeOf(flags: Flags, env: Environment, file: ConfigFile): string {
@@ -133,7 +149,16 @@ function absolutePaths(file: ConfigFile, base: string): ConfigFile {
             ...(file.encryption.auth === undefined ? {} : { auth: auth(file.encryption.auth) }),
           },
         }),
+    ...(file.sealing === undefined ? {} : { sealing: sealing(file.sealing, base) }),
   }
+}
+
+function sealing({ older, ...current }: SealingConfig, base: string): SealingConfig {
+  const key = ({ keyId, keyFile }: { readonly keyId: string; readonly keyFile: string }) => ({
+    keyId,
+    keyFile: resolve(base, keyFile),
+  })
+  return { ...key(current), ...(older === undefined ? {} : { older: older.map(key) }) }
 }
 
 function authOf(flags: Flags, env: Environment, file: ConfigFile): AuthConfig {

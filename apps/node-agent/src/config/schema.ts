@@ -47,14 +47,33 @@ const authSchema = v.variant('type', [
 const encryptionSchema = v.strictObject({
   /** Endpoint that takes envelopes by POST. */
   url: text,
-  /** X.509 certificate of the recipient, PEM or DER. */
+  /** Default: C3-PRO's, which every known receiver takes. */
+  suite: v.optional(v.picklist(['c3-pro', 'jwe'])),
+  /** X.509 certificate or public key of the recipient: PEM, DER or JWK. */
   certificate: path,
   keyId: text,
   /** Resource types that are encrypted. Default: all. */
   types: v.optional(v.array(text)),
   receiver: v.optional(v.picklist(['deduplicates', 'keeps-everything'])),
+  /** `send` keeps the resource in clear inside the sealed queue, for a key that may rotate meanwhile. Default: `enqueue`. */
+  sealAt: v.optional(v.picklist(['enqueue', 'send'])),
+  /** Appends the resource type to the URL, as C3-PRO's first client did. */
+  typeInPath: v.optional(v.boolean()),
   /** How to get a token for that endpoint. Default: as for the FHIR server. */
   auth: v.optional(authSchema),
+})
+
+const sealingKeySchema = v.strictObject({
+  /** Stands in every record that the key seals. */
+  keyId: text,
+  /** File of mode 0600 with 32 bytes as Base64; `fhir-outbox keys generate --records` makes one. */
+  keyFile: path,
+})
+
+const sealingSchema = v.strictObject({
+  ...sealingKeySchema.entries,
+  /** Keys before this one: they open what they sealed. */
+  older: v.optional(v.array(sealingKeySchema)),
 })
 
 export const configSchema = v.strictObject({
@@ -63,8 +82,10 @@ export const configSchema = v.strictObject({
   key: v.optional(v.picklist(['identifier', 'client-id'])),
   auth: v.optional(authSchema),
   encryption: v.optional(encryptionSchema),
+  sealing: v.optional(sealingSchema),
 })
 
 export type AuthConfig = v.InferOutput<typeof authSchema>
 export type EncryptionConfig = v.InferOutput<typeof encryptionSchema>
+export type SealingConfig = v.InferOutput<typeof sealingSchema>
 export type ConfigFile = v.InferOutput<typeof configSchema>

@@ -6,7 +6,7 @@ import {
   type Transport,
 } from '@fhir-outbox/queue-core'
 import { AgentError } from '../agent-error.js'
-import type { Settings } from '../config/load.js'
+import type { Home } from '../config/load.js'
 import { openStorage } from './open.js'
 
 /** Never asked: an outbox that is only looked at delivers nothing. */
@@ -20,10 +20,7 @@ const noTransport: Transport = {
 }
 
 /** Opens the queue to look at it or to decide something, and closes it again. */
-export async function withOutbox<T>(
-  home: Pick<Settings, 'directory'>,
-  work: (outbox: Outbox) => Promise<T>,
-): Promise<T> {
+export async function withOutbox<T>(home: Home, work: (outbox: Outbox) => Promise<T>): Promise<T> {
   const outbox = openOutbox({ storage: await openStorage(home), transport: noTransport })
   try {
     return await work(outbox)

@@ -8,17 +8,19 @@ import {
 } from '@fhir-outbox/data-queue'
 import { createSealer, importRecipient, type Recipient } from '@fhir-outbox/envelope-crypto'
 import { createFhirClient, type FhirClient } from '@fhir-outbox/fhir-client'
-import { memoryStorage, type QueueStorage } from '@fhir-outbox/queue-core'
+import { keepAliveSender } from '@fhir-outbox/fhir-client/node'
+import { memoryStorage, sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
 import { openFsStorage } from '@fhir-outbox/storage-fs'
 import { AgentError } from '../agent-error.js'
-import type { Settings } from '../config/load.js'
+import type { Home, Settings } from '../config/load.js'
 import type { AuthConfig, EncryptionConfig } from '../config/schema.js'
 import { makeDirectory } from '../make-directory.js'
 import { describeError } from '../output/console.js'
+import { cipherOf } from './sealing.js'
 import { tokenSource } from './tokens.js'
 
 /** The folder that storage-fs owns. */
-export function queueFolder({ directory }: Pick<Settings, 'directory'>): string {
+export function queueFolder({ directory }: Pick<Home, 'directory'>): string {
   return join(directory, 'queue')
 }
 
@@ -30,15 +32,21 @@ export async function openQueue(settings: Settings): Promise<DataQueue> {
 }
 
 /** The stored queue alone, to look at. */
-export async function openStorage(home: Pick<Settings, 'directory'>): Promise<QueueStorage> {
+export async function openStorage(home: Home): Promise<QueueStorage> {
+  const { sealing } = home
+  // A key that cannot be had is found before the directory is touched.
+  const cipher = sealing && (await cipherOf(sealing))
   await makeDirectory(queueFolder(home))
-  return openFsStorage({ directory: queueFolder(home) })
+  const storage = await openFsStorage({ directory: queueFolder(home) })
+  return cipher === undefined ? storage : sealStorage(storage, cipher)
 }
 
 /** The same decisions without a directory: for `--dry-run`. Nothing can be sent from it by accident. */
 export async function openPreview(settings: Settings): Promise<DataQueue> {
   const compose = await prepare(settings)
-  return compose(memoryStorage())
+  const { sealing } = settings
+  const storage = memoryStorage()
+  return compose(sealing === undefined ? storage : sealStorage(storage, await cipherOf(sealing)))
 }
 
 async function prepare(settings: Settings): Promise<(storage: QueueStorage) => DataQueue> {
@@ -66,7 +74,9 @@ async function clientFor(
     name,
     ...(clientSecret === undefined ? {} : { clientSecret }),
   })
-  return createFhirClient({ baseUrl: url, ...(tokens === undefined ? {} : { tokens }) })
+  // Its idle connections keep no process alive: there is nothing to close.
+  const send = keepAliveSender()
+  return createFhirClient({ baseUrl: url, send, ...(tokens === undefined ? {} : { tokens }) })
 }
 
 async function encryptionFor(config: EncryptionConfig, settings: Settings): Promise<Encryption> {
@@ -80,11 +90,14 @@ async function encryptionFor(config: EncryptionConfig, settings: Settings): Prom
     })
   }
   const recipient = await recipientOf(certificate, config)
-  const { types } = config
+  const { types, sealAt, typeInPath } = config
   return {
     client: await clientFor(config.url, config.auth ?? settings.auth, settings, 'encrypted-client'),
-    sealer: createSealer({ suite: 'c3-pro', recipient }),
+    sealer:
+      config.suite === 'jwe' ? createSealer({ recipient }) : createSealer({ suite: 'c3-pro', recipient }),
     receiver: config.receiver ?? 'keeps-everything',
+    ...(sealAt === undefined ? {} : { sealAt }),
+    ...(typeInPath === undefined ? {} : { typeInPath }),
     ...(types === undefined
       ? {}
       : { shouldEncrypt: (resource) => types.includes(String(resource['resourceType'])) }),

@@ -1,16 +1,17 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import {
   appStoreReceipt,
   backendServices,
   clientCredentials,
   dynamicClient,
+  restoreSession,
+  type DynamicClient,
   type TokenSource,
 } from '@fhir-outbox/smart-auth'
-import { fileCredentialStore } from '@fhir-outbox/smart-auth/node'
 import { AgentError } from '../agent-error.js'
 import type { AuthConfig } from '../config/schema.js'
 import { describeError } from '../output/console.js'
+import { secretStore, storedCredentials } from './secrets.js'
 
 /** What a token source is made for. */
 export interface TokenTarget {
@@ -18,7 +19,7 @@ export interface TokenTarget {
   readonly url: string
   /** Where dynamic registrations are kept. */
   readonly directory: string
-  /** File name of the registration, e.g. `client`. */
+  /** Name of the registration, e.g. `client`. */
   readonly name: string
   readonly clientSecret?: string
 }
@@ -50,18 +51,17 @@ export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promis
 }
 
 async function sourceOf(auth: AuthConfig, target: TokenTarget): Promise<TokenSource | undefined> {
-  const server = (
-    tokenUrl: string | undefined,
-  ): { tokenEndpoint: string; resourceOrigins: string[] } | { fhirBaseUrl: string } =>
-    tokenUrl === undefined
-      ? { fhirBaseUrl: target.url }
-      : { tokenEndpoint: tokenUrl, resourceOrigins: [new URL(target.url).origin] }
   switch (auth.type) {
     case 'none':
-      return undefined
+      // A person may have logged in at this server; the stored login is used when there is one.
+      // Nobody watches: a refresh whose answer was lost is tried again, for otherwise the login has ended anyway.
+      return restoreSession(
+        { store: secretStore(target.directory), fhirBaseUrl: target.url },
+        { uncertainRefresh: 'resend' },
+      )
     case 'client-credentials':
       return clientCredentials({
-        ...server(auth.tokenUrl),
+        ...server(target, auth.tokenUrl),
         clientId: auth.clientId,
         clientSecret: await secretOf(auth.clientSecretFile, target.clientSecret),
         ...(auth.scope === undefined ? {} : { scope: auth.scope }),
@@ -71,7 +71,7 @@ async function sourceOf(auth: AuthConfig, target: TokenTarget): Promise<TokenSou
       const text = await readText(auth.keyFile, 'private key')
       const key = text.trimStart().startsWith('{') ? jwkOf(text, auth.keyFile) : text
       return backendServices({
-        ...server(auth.tokenUrl),
+        ...server(target, auth.tokenUrl),
         clientId: auth.clientId,
         key,
         ...(auth.keyId === undefined ? {} : { kid: auth.keyId }),
@@ -79,32 +79,53 @@ async function sourceOf(auth: AuthConfig, target: TokenTarget): Promise<TokenSou
       })
     }
     case 'register':
-      return dynamicClient({
-        ...server(auth.tokenUrl),
-        ...(auth.registrationUrl === undefined ? {} : { registrationEndpoint: auth.registrationUrl }),
-        credentials: fileCredentialStore(join(target.directory, `${target.name}.json`)),
-        registration: 'key',
-        clientName: auth.clientName ?? 'FHIR Outbox',
-        scope: auth.scope ?? defaultScope,
-      })
-    case 'receipt': {
-      const { receiptFile, antispamFile } = auth
-      return dynamicClient({
-        ...server(auth.tokenUrl),
-        registrationEndpoint: auth.registrationUrl,
-        credentials: fileCredentialStore(join(target.directory, `${target.name}.json`)),
-        registration: appStoreReceipt({
-          receipt: () => readText(receiptFile, 'receipt'),
-          sandbox: auth.sandbox ?? false,
-          ...(antispamFile === undefined
-            ? {}
-            : { antispam: async () => (await readText(antispamFile, 'antispam secret')).trim() }),
-        }),
-        clientName: auth.clientName ?? 'FHIR Outbox',
-        scope: auth.scope ?? defaultScope,
-      })
-    }
+    case 'receipt':
+      return registeringClient(auth, target)
   }
+}
+
+/** The client that registers itself, by a key of its own or by receipt. */
+export async function registeringClient(auth: AuthConfig, target: TokenTarget): Promise<DynamicClient> {
+  if (auth.type !== 'register' && auth.type !== 'receipt') {
+    throw new AgentError('ERR_BAD_CONFIG', 'The settings name a client that is registered already.', {
+      hint: 'Remove the client id from the settings to have this gateway register itself.',
+    })
+  }
+  const common = {
+    ...server(target, auth.tokenUrl),
+    credentials: storedCredentials(target.directory, target.name),
+    clientName: auth.clientName ?? 'FHIR Outbox',
+    scope: auth.scope ?? defaultScope,
+  }
+  if (auth.type === 'register') {
+    const { registrationUrl } = auth
+    return dynamicClient({
+      ...common,
+      ...(registrationUrl === undefined ? {} : { registrationEndpoint: registrationUrl }),
+      registration: 'key',
+    })
+  }
+  const { receiptFile, antispamFile } = auth
+  return dynamicClient({
+    ...common,
+    registrationEndpoint: auth.registrationUrl,
+    registration: appStoreReceipt({
+      receipt: () => readText(receiptFile, 'receipt'),
+      sandbox: auth.sandbox ?? false,
+      ...(antispamFile === undefined
+        ? {}
+        : { antispam: async () => (await readText(antispamFile, 'antispam secret')).trim() }),
+    }),
+  })
+}
+
+function server(
+  { url }: TokenTarget,
+  tokenUrl: string | undefined,
+): { tokenEndpoint: string; resourceOrigins: string[] } | { fhirBaseUrl: string } {
+  return tokenUrl === undefined
+    ? { fhirBaseUrl: url }
+    : { tokenEndpoint: tokenUrl, resourceOrigins: [new URL(url).origin] }
 }
 
 async function secretOf(file: string | undefined, fromEnvironment: string | undefined): Promise<string> {

@@ -10,8 +10,10 @@ export interface Mock {
   readonly port: number
 }
 
+type MockOptions = Pick<NonNullable<Parameters<typeof createMockServer>[0]>, 'open' | 'profiles'>
+
 /** A mock on a free port, closed after the test. */
-export async function startMock(options: { readonly open?: boolean } = { open: true }): Promise<Mock> {
+export async function startMock(options: MockOptions = { open: true }): Promise<Mock> {
   const mock = createMockServer({ seed: 11, ...options })
   const listening = await mock.listen()
   onTestFinished(() => listening.close())
