@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import { goTo, seesAllDelivered, seesAudit, typeReading } from './support/person.js'
+import { setStage, useBrowser } from './support/stage.js'
+
+useBrowser()
+
+describe('a reading that the server refuses', () => {
+  it('lets the others pass and is discarded with a reason, by keyboard alone', async () => {
+    const stage = await setStage()
+    const page = await stage.open()
+    await page.getByRole('button', { name: 'Refuse the next reading' }).click()
+    await typeReading(page, '161')
+    await typeReading(page, '162')
+    await seesAudit(page, '2 accepted = 0 waiting + 1 delivered + 1 dead')
+    await page.locator('[data-state="dead"]').focus()
+    await page.keyboard.press('Enter')
+    await page.getByText('This server was told to refuse one reading.').waitFor()
+    await page.getByRole('button', { name: 'Discard…' }).focus()
+    await page.keyboard.press('Enter')
+    const reason = page.getByLabel('Reason')
+    await reason.waitFor()
+    // The dialog takes the focus to its first field.
+    expect(await reason.evaluate((field) => field === document.activeElement)).toBe(true)
+
+    const confirm = page.getByRole('button', { name: 'Discard the reading' })
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByText('Please say why').waitFor()
+    await page.keyboard.type('Cuff was loose.')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await confirm.waitFor({ state: 'hidden' })
+    await page.getByText('Discarded (by a visitor, Cuff was loose.)').waitFor()
+    await seesAudit(page, '2 accepted = 0 waiting + 1 delivered + 0 dead + 1 discarded')
+    expect(stage.complaints).toEqual([])
+  })
+
+  it('is delivered when it is sent again', async () => {
+    const stage = await setStage()
+    const page = await stage.open()
+    await page.getByRole('button', { name: 'Refuse the next reading' }).click()
+    await typeReading(page, '171')
+    await page.getByRole('link', { name: '1 reading' }).click()
+    await page.locator('[data-state="dead"]').click()
+    await page.getByRole('button', { name: 'Send again' }).click()
+    await page.getByRole('button', { name: 'Send it again' }).click()
+    await page.getByRole('heading', { name: 'Receipt', exact: true }).waitFor()
+    await seesAllDelivered(page, 1)
+  })
+})
+
+describe('the demo server in the browser', () => {
+  it('is taken down and brought back; every tab sees it, and it survives its worker', async () => {
+    const stage = await setStage()
+    const [page, other] = [await stage.open(), await stage.open()]
+    await typeReading(page, '181')
+    await seesAllDelivered(page, 1)
+    await page.bringToFront()
+    await page.getByRole('switch', { name: 'Take the server down' }).press('Space')
+    await other.getByRole('switch', { name: 'Take the server down', checked: true }).waitFor()
+    await typeReading(page, '182')
+    await page.getByText('No answer').first().waitFor()
+
+    // The browser may end a service worker at any time.
+    const devtools = await stage.context.newCDPSession(page)
+    await devtools.send('ServiceWorker.enable')
+    await devtools.send('ServiceWorker.stopAllWorkers')
+    await other.bringToFront()
+    await other.reload()
+    await other.getByRole('switch', { name: 'Take the server down', checked: true }).press('Space')
+    await Promise.all([seesAllDelivered(page, 2), seesAllDelivered(other, 2)])
+
+    await goTo(other, 'Trends')
+    for (const systolic of ['181', '182']) {
+      await other.getByRole('cell', { name: systolic, exact: true }).waitFor()
+    }
+    expect(await other.getByRole('row').count()).toBe(3)
+  })
+})

@@ -1,0 +1,116 @@
+import { parseNote, type PastEvent } from '@fhir-outbox/queue-core'
+import type { EntryView } from '../queue/view.js'
+
+/** Why an entry is where it is, in words. */
+export interface Explanation {
+  readonly why: string
+  readonly next: string
+  /** What a person can do; absent when nothing is needed. */
+  readonly person?: string
+}
+
+export interface Surroundings {
+  /** The entry of the same lane that must go first, when there is one. */
+  readonly before: number | undefined
+  readonly gateClosed: boolean
+}
+
+function failureText(entry: EntryView): string {
+  const note = parseNote(entry.note)
+  if (note?.kind !== 'failure') return ''
+  const { message, status, issues } = note.failure.failure
+  const said = issues?.map(({ text }) => text).find((text) => text !== undefined)
+  return said === undefined ? message : `Status ${status ?? 'unknown'}: “${said}”`
+}
+
+export function explain(entry: EntryView, { before, gateClosed }: Surroundings): Explanation {
+  switch (entry.state) {
+    case 'delivered':
+      return {
+        why: 'The server has it. Its content was deleted from this device; the receipt stays.',
+        next: 'Nothing. It is done.',
+      }
+    case 'discarded':
+      return {
+        why: 'Somebody decided to give it up. The decision is recorded below.',
+        next: 'Nothing. It is done.',
+      }
+    case 'quarantined':
+      return {
+        why: 'Its record in the browser’s storage is damaged and cannot be read. The bytes are kept.',
+        next: 'It is not sent.',
+        person: 'Measure again if you can.',
+      }
+    case 'dead':
+      return {
+        why: `The server refused it. ${failureText(entry)}`.trim(),
+        next: 'It is kept until you decide. The readings behind it go on.',
+        person: 'Send it again if the reason is gone, or discard it and say why.',
+      }
+    case 'sending':
+      return { why: 'It is on its way right now.', next: 'The answer of the server decides.' }
+    case 'unknown':
+      return {
+        why: `It was sent, and the answer was lost: the server may have it or not. ${failureText(entry)}`.trim(),
+        next: 'It is sent again under its own key, so that the server stores it only once.',
+      }
+    case 'held':
+      return {
+        why: `It must come after no. ${entry.heldBy ?? '?'}, which was not delivered.`,
+        next: 'It is held until that one is decided.',
+        person: `Decide about no. ${entry.heldBy ?? '?'}.`,
+      }
+    case 'waiting':
+      break
+  }
+  if (before !== undefined) {
+    return {
+      why: `No. ${before} goes first: the order is kept.`,
+      next: 'It follows as soon as that one is settled.',
+    }
+  }
+  if (gateClosed) {
+    return {
+      why: 'The server takes nothing at the moment.',
+      next: 'One reading tries the way from time to time; then all follow in order.',
+    }
+  }
+  const failure = failureText(entry)
+  return failure === ''
+    ? { why: 'Nothing stands in its way.', next: 'It goes now.' }
+    : { why: `The last try was not taken. ${failure}`, next: 'It is tried again.' }
+}
+
+/** What happened to an entry so far, oldest first. */
+export function historyOf(note: Uint8Array | undefined): readonly PastEvent[] {
+  const parsed = parseNote(note)
+  if (parsed === undefined || parsed.kind === 'receipt') return []
+  if (parsed.kind === 'failure') {
+    const { at, outcome, failure, history } = parsed.failure
+    const { code, status } = failure
+    return [...history, { at, what: outcome, code, ...(status === undefined ? {} : { status }) }]
+  }
+  const { at, decision, actor, reason, history } = parsed.decision
+  return [...history, { at, what: decision, actor, reason }]
+}
+
+const eventNames: Readonly<Record<string, string>> = {
+  rejected: 'Refused',
+  parked: 'Given up: the outcome stayed unknown',
+  expired: 'Expired',
+  waiting: 'Not taken',
+  unknown: 'No answer',
+  redrive: 'Sent again',
+  discard: 'Discarded',
+  withdraw: 'Taken back',
+}
+
+export function eventText({ what, status, code, actor, reason }: PastEvent): string {
+  const details = [
+    status === undefined ? code : `status ${status}`,
+    actor === undefined ? undefined : `by ${actor}`,
+    reason,
+  ].filter((part) => part !== undefined)
+  const name = eventNames[what] ?? what
+  return details.length === 0 ? name : `${name} (${details.join(', ')})`
+}

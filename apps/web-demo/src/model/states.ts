@@ -1,0 +1,29 @@
+import type { EntrySummary } from '@fhir-outbox/queue-core'
+
+/** Where an entry is, in the words of the screens. */
+export type DisplayState =
+  'waiting' | 'sending' | 'unknown' | 'held' | 'delivered' | 'dead' | 'discarded' | 'quarantined'
+
+export function displayState(entry: EntrySummary): DisplayState {
+  const { state } = entry
+  if (state !== 'waiting' && state !== 'unknown') return state
+  if (entry.leased) return 'sending'
+  if (state === 'waiting' && entry.heldBy !== undefined) return 'held'
+  return state
+}
+
+export const stateNames: Readonly<Record<DisplayState, string>> = {
+  waiting: 'Waiting',
+  sending: 'Sending',
+  unknown: 'Unknown',
+  held: 'Held',
+  delivered: 'Delivered',
+  dead: 'Dead letter',
+  discarded: 'Discarded',
+  quarantined: 'Damaged',
+}
+
+/** Whether the entry still has a way to go, or waits for a decision. */
+export function isOpen(state: DisplayState): boolean {
+  return state !== 'delivered' && state !== 'discarded'
+}

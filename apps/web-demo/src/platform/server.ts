@@ -1,0 +1,58 @@
+/** Which FHIR server the app delivers to, and how. */
+export interface ServerChoice {
+  readonly kind: 'demo' | 'own'
+  readonly baseUrl: string
+  /** Encrypt what waits in the browser. */
+  readonly sealed: boolean
+  /** Short, for people. */
+  readonly name: string
+  /** Origins that the page may talk to: the server's, and that of its sign-in where it has one of its own. */
+  readonly origins: readonly string[]
+  /** The app's client id at the server; without one the app registers itself. */
+  readonly clientId?: string
+  /** How long its search may not show what it has just stored. */
+  readonly searchLagMs?: number
+}
+
+function httpUrl(text: string): URL | undefined {
+  const url = URL.parse(text)
+  return url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== ''
+    ? undefined
+    : url
+}
+
+/**
+ * The server that the address of the page asks for: `?server=URL`, or the mock server in the service worker.
+ * With `sealed`, what waits for it is encrypted; `auth` names the origin of its sign-in, `client` the app's client id, and
+ * `lag` the seconds that its search may not show what it has just stored.
+ * `undefined` when what it asks for is no http(s) URL.
+ */
+export function chooseServer(page: URL): ServerChoice | undefined {
+  const query = page.searchParams
+  const sealed = query.has('sealed')
+  const wanted = query.get('server')
+  if (wanted === null) {
+    const baseUrl = new URL('mock/fhir', appRoot(page)).href
+    // The demo server finds at once what it has stored: nobody need wait to be sure that it has not.
+    return { kind: 'demo', sealed, baseUrl, name: 'Demo server', origins: [page.origin], searchLagMs: 0 }
+  }
+  const url = httpUrl(wanted)
+  const auth = query.has('auth') ? httpUrl(query.get('auth') ?? '') : url
+  if (url === undefined || auth === undefined) return undefined
+  const clientId = query.get('client')
+  const lag = query.get('lag') ?? ''
+  return {
+    kind: 'own',
+    sealed,
+    baseUrl: url.href.replace(/\/$/, ''),
+    name: url.host,
+    origins: [...new Set([url.origin, auth.origin])],
+    ...(clientId === null ? {} : { clientId }),
+    ...(/^\d{1,4}$/.test(lag) ? { searchLagMs: Number(lag) * 1000 } : {}),
+  }
+}
+
+/** The folder that the app lives in. */
+export function appRoot(page: URL): string {
+  return new URL('.', page).href
+}

@@ -1,0 +1,119 @@
+import { demoPatient } from '../model/demo-people.js'
+import { shownCodes } from '../model/kinds.js'
+import { pointsOf, pointsOfBundle, type Point } from '../model/points.js'
+import { isOpen, type DisplayState } from '../model/states.js'
+import { createStore, type Store } from '../platform/store.js'
+import type { Session } from './session.js'
+import type { QueueView } from './view.js'
+
+/** What the queue still holds of each entry, by sequence. The content of delivered entries is gone. */
+export type Contents = ReadonlyMap<number, readonly Point[]>
+
+export interface ContentsStore extends Store<Contents> {
+  /** What this page has just put in, and need not read. */
+  learn(sequence: number, points: readonly Point[]): void
+}
+
+/** Reads the content of open entries, each once; what was seen stays for as long as the page is open. */
+export function watchContents(session: Session, view: Store<QueueView | undefined>): ContentsStore {
+  const contents = createStore<Contents>(new Map())
+  let reading = Promise.resolve()
+
+  async function read(): Promise<void> {
+    const missing = (view.get()?.entries ?? []).filter(
+      ({ sequence, state }) => isOpen(state) && !contents.get().has(sequence),
+    )
+    if (missing.length === 0) return
+    const found: [number, readonly Point[]][] = []
+    for (const { sequence } of missing) {
+      const entry = await session.queue.outbox.read(sequence)
+      if (entry?.payload !== undefined)
+        found.push([sequence, pointsOfBundle(new TextDecoder().decode(entry.payload))])
+    }
+    contents.set(new Map([...contents.get(), ...found]))
+  }
+
+  view.subscribe(() => {
+    reading = reading.then(read).catch(() => undefined)
+  })
+  return {
+    ...contents,
+    learn: (sequence, points) => contents.set(new Map([...contents.get(), [sequence, points]])),
+  }
+}
+
+export interface ServerReadings {
+  readonly state: 'loading' | 'loaded' | 'failed'
+  readonly points: readonly Point[]
+}
+
+/** The latest readings that the server has of the patient. What was loaded stays when loading fails later. */
+export function serverReadings({ fhir, signIn }: Session): {
+  readonly store: Store<ServerReadings>
+  load(): void
+} {
+  const store = createStore<ServerReadings>({ state: 'loading', points: [] })
+  let loading = false
+  let again = false
+
+  async function demoPatientId(): Promise<string | undefined> {
+    const identifier = `${demoPatient.system}|${demoPatient.value}`
+    const [patient] = (await fhir.search('Patient', { identifier })).matches
+    return patient?.id
+  }
+
+  async function fetchPoints(): Promise<readonly Point[]> {
+    const patient = signIn?.login.get()?.patient ?? (await demoPatientId())
+    if (patient === undefined) return []
+    const page = await fhir.search('Observation', {
+      patient,
+      code: shownCodes.join(','),
+      _sort: '-_lastUpdated',
+      _count: '400',
+    })
+    return pointsOf(page.matches)
+  }
+
+  async function load(): Promise<void> {
+    if (loading) {
+      again = true
+      return
+    }
+    loading = true
+    do {
+      again = false
+      try {
+        store.set({ state: 'loaded', points: await fetchPoints() })
+      } catch {
+        store.set({ state: 'failed', points: store.get().points })
+      }
+    } while (again)
+    loading = false
+  }
+
+  return { store, load: () => void load() }
+}
+
+export interface TrendPoint extends Point {
+  readonly state: DisplayState
+  /** Its entry, while the queue holds its content. */
+  readonly sequence?: number
+}
+
+/** Readings of the server and of the queue in one row, oldest first; the queue knows best about its own. */
+export function mergePoints(
+  server: readonly Point[],
+  view: QueueView | undefined,
+  contents: Contents,
+): readonly TrendPoint[] {
+  const here: TrendPoint[] = (view?.entries ?? []).flatMap(({ sequence, state }) =>
+    state === 'discarded'
+      ? []
+      : (contents.get(sequence) ?? []).map((point) => ({ ...point, state, sequence })),
+  )
+  const known = new Set(here.flatMap(({ ids }) => ids))
+  const there: TrendPoint[] = server
+    .filter(({ ids }) => !ids.some((id) => known.has(id)))
+    .map((point) => ({ ...point, state: 'delivered' }))
+  return [...there, ...here].sort((a, b) => a.time - b.time)
+}

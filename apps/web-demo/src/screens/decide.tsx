@@ -1,0 +1,94 @@
+import type { JSX } from 'preact'
+import { useRef, useState } from 'preact/hooks'
+import type { App } from '../app-state.js'
+
+type Decision = 'redrive' | 'discard'
+
+const words = {
+  redrive: {
+    button: 'Send again',
+    title: 'Send it again',
+    text: 'It keeps its number and its key, and goes before everything that has waited since.',
+    suggestion: 'The server should take it now.',
+  },
+  discard: {
+    button: 'Discard',
+    title: 'Discard the reading',
+    text: 'The server will never get it. Your decision and its reason are kept.',
+    suggestion: '',
+  },
+} as const
+
+/** What a person may do with a dead letter. Each decision has a reason, which is kept. */
+export function Decide({ app, sequence }: { readonly app: App; readonly sequence: number }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const [decision, setDecision] = useState<Decision>('redrive')
+  const [reason, setReason] = useState('')
+  const [problem, setProblem] = useState<string>()
+
+  function ask(kind: Decision): void {
+    setDecision(kind)
+    setReason(words[kind].suggestion)
+    setProblem(undefined)
+    dialog.current?.showModal()
+  }
+
+  async function decide(event: SubmitEvent): Promise<void> {
+    event.preventDefault()
+    if (reason.trim() === '') {
+      setProblem('Please say why; whoever asks later will want to know.')
+      dialog.current?.querySelector('textarea')?.focus()
+      return
+    }
+    try {
+      await app.session.queue.outbox[decision](sequence, { actor: 'a visitor', reason: reason.trim() })
+      dialog.current?.close()
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : 'It could not be done.')
+    }
+  }
+
+  const { title, text } = words[decision]
+  return (
+    <>
+      <p class="buttons">
+        <button type="button" class="primary" onClick={() => ask('redrive')}>
+          {words.redrive.button}
+        </button>
+        <button type="button" onClick={() => ask('discard')}>
+          {words.discard.button}…
+        </button>
+      </p>
+      <dialog ref={dialog} aria-labelledby="decide-title">
+        <form noValidate onSubmit={(event) => void decide(event)}>
+          <h2 id="decide-title">{title}</h2>
+          <p>{text}</p>
+          <div class="field">
+            <label for="decide-reason">Reason</label>
+            <textarea
+              id="decide-reason"
+              rows={3}
+              value={reason}
+              aria-invalid={problem !== undefined}
+              {...(problem === undefined ? {} : { 'aria-describedby': 'decide-problem' })}
+              onInput={({ currentTarget }) => setReason(currentTarget.value)}
+            />
+            {problem === undefined ? null : (
+              <p class="field-error" id="decide-problem">
+                {problem}
+              </p>
+            )}
+          </div>
+          <p class="buttons">
+            <button type="submit" class="primary">
+              {title}
+            </button>
+            <button type="button" onClick={() => dialog.current?.close()}>
+              Cancel
+            </button>
+          </p>
+        </form>
+      </dialog>
+    </>
+  )
+}

@@ -1,0 +1,56 @@
+import type { PatientIdentity } from '@fhir-outbox/fhir-bundles'
+import { useState } from 'preact/hooks'
+import type { App } from '../app-state.js'
+import { demoPatient } from '../model/demo-people.js'
+import { pointsOfBundle } from '../model/points.js'
+
+export interface StoredReading {
+  /** The number of the reading that was stored last. */
+  readonly sequence: number | undefined
+  /** Why the last reading was not stored. */
+  readonly problem: string | undefined
+  /** `bundle` makes the reading, about the patient it is given. */
+  store(bundle: (patient: PatientIdentity) => string): Promise<boolean>
+}
+
+/** The patient of the sign-in, also when the server has ended it: what is measured meanwhile is about the same person. */
+function patientOf({ session }: App): PatientIdentity {
+  const id = session.signIn?.login.get()?.patient
+  return id === undefined ? { identifier: demoPatient } : { id }
+}
+
+function problemOf(error: unknown): string {
+  // Only errors of our packages have a code, and only they are known to keep the reading out of their text.
+  if (!(error instanceof Error && 'code' in error)) return 'Not stored, for a reason that is not known.'
+  switch (error.code) {
+    case 'ERR_QUEUE_FULL':
+      return `Not stored: the outbox is full. Deliver or discard readings first. (${error.message})`
+    case 'ERR_STORAGE_FAILED':
+      return `Not stored: the browser has no room or refused to write. Make room, then store it again. (${error.message})`
+    default:
+      return `Not stored. ${error.message}`
+  }
+}
+
+/** Puts a reading into the outbox. It is stored when `store` resolves to true, and not at all otherwise. */
+export function useStoreReading(app: App): StoredReading {
+  const [sequence, setSequence] = useState<number>()
+  const [problem, setProblem] = useState<string>()
+  return {
+    sequence,
+    problem,
+    async store(make) {
+      try {
+        const bundle = make(patientOf(app))
+        const stored = await app.session.queue.enqueue(bundle, { transaction: true })
+        app.contents.learn(stored.sequence, pointsOfBundle(bundle))
+        setSequence(stored.sequence)
+        setProblem(undefined)
+        return true
+      } catch (error) {
+        setProblem(problemOf(error))
+        return false
+      }
+    },
+  }
+}
