@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { playwright } from '@vitest/browser-playwright'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
@@ -18,6 +19,8 @@ export default defineConfig({
           name: 'node',
           include: ['{packages,apps}/*/test/**/*.test.ts'],
           exclude: ['**/*.browser.test.ts', '**/node_modules/**'],
+          // Left alone, one core of two would rest.
+          maxWorkers: Math.max(2, availableParallelism() - 1),
           testTimeout: 20_000,
         },
       },
@@ -39,6 +42,18 @@ export default defineConfig({
             }),
             instances: [{ browser: 'chromium' }],
           },
+        },
+      },
+      {
+        ssr: { resolve: { conditions: [sourceCondition, ...defaultServerConditions] } },
+        test: {
+          name: 'e2e',
+          include: ['apps/*/e2e/**/*.test.ts'],
+          globalSetup: ['apps/web-demo/e2e/support/global-setup.ts'],
+          // After the others. Most of the time these tests wait, as a person would: two browsers share the machine.
+          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
+          testTimeout: 45_000,
         },
       },
     ],

@@ -2,6 +2,8 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { build } from 'tsup'
+import { findChromium } from './find-chromium.mjs'
 import { bundle } from './run-source.mjs'
 import { root } from './workspace.mjs'
 
@@ -25,6 +27,25 @@ const rivals = Object.keys(
     .dependencies,
 )
 
+/** What a benchmark runs inside a browser: its rivals are bundled, too. */
+async function bundlePage(name, outDir) {
+  await build({
+    config: false,
+    entry: { page: join(home, 'src', name, 'page.ts') },
+    outDir,
+    format: ['iife'],
+    target: 'es2022',
+    platform: 'browser',
+    noExternal: [/.*/],
+    define: { 'process.env.NODE_ENV': '"production"' },
+    silent: true,
+    tsconfig: join(root, 'tsconfig.base.json'),
+    esbuildOptions(options) {
+      options.conditions = ['@fhir-outbox/source']
+    },
+  })
+}
+
 for (const name of names) {
   if (!all.some((entry) => entry.name === name)) {
     console.error(`There is no benchmark "${name}"; there are: ${all.map((entry) => entry.name).join(', ')}.`)
@@ -32,10 +53,12 @@ for (const name of names) {
   }
   const folder = await bundle(
     { main: `packages/benchmarks/src/${name}/main.ts` },
-    { external: rivals, into: home },
+    { external: [...rivals, 'playwright'], into: home },
   )
+  if (existsSync(join(home, 'src', name, 'page.ts'))) await bundlePage(name, folder)
   const child = spawn(process.execPath, ['--expose-gc', join(folder, 'main.mjs'), ...flags], {
     stdio: 'inherit',
+    env: { CHROMIUM_PATH: findChromium(), ...process.env },
   })
   const code = await new Promise((resolve) => {
     child.on('close', resolve)

@@ -46,6 +46,12 @@ export async function rates(
   }))
 }
 
+export function perSecondOf(all: readonly Rate[], { name }: { readonly name: string }): number {
+  const found = all.find((rate) => rate.name === name)
+  if (found === undefined) throw new Error(`${name} was not measured`)
+  return found.perSecond
+}
+
 async function run(
   operation: () => Promise<void> | void,
   callers: number,
