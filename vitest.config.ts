@@ -21,6 +21,7 @@ export default defineConfig({
           exclude: ['**/*.browser.test.ts', '**/node_modules/**'],
           // Left alone, one core of two would rest.
           maxWorkers: Math.max(2, availableParallelism() - 1),
+          sequence: { groupOrder: 0 },
           testTimeout: 20_000,
         },
       },
@@ -29,6 +30,7 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['packages/*/test/**/*.{browser,shared}.test.ts'],
+          sequence: { groupOrder: 1 },
           testTimeout: 20_000,
           browser: {
             enabled: true,
@@ -51,7 +53,7 @@ export default defineConfig({
           include: ['apps/*/e2e/**/*.test.ts'],
           globalSetup: ['apps/web-demo/e2e/support/global-setup.ts'],
           // After the others. Most of the time these tests wait, as a person would: two browsers share the machine.
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
           maxWorkers: 2,
           testTimeout: 45_000,
         },
