@@ -104,10 +104,12 @@ describe.each(wires)('encrypted delivery over %s', (wire) => {
     const set = await bench(wire)
     const { queue } = await encrypted(set)
     const lie = { kind: 'status' as const, status: 200, body: "{'error':'queue is full'}" }
-    const fault = set.mock.faults.add({ url: /encfhir/, fault: lie })
+    // It lies for as long as the flush takes: on a slow machine the next try may fall into it.
+    const fault = set.mock.faults.add({ url: /encfhir/, fault: lie, times: 1000 })
     const { sequence } = await queue.enqueue(answers('lie'))
     expect(await queue.flush()).toMatchObject({ delivered: 0, waiting: 1 })
-    expect(fault.hits).toBe(1)
+    expect(fault.hits).toBeGreaterThan(0)
+    fault.remove()
     queue.start()
     expect(await queue.outbox.settled(sequence)).toMatchObject({ state: 'delivered' })
     expect(set.mock.state.resources('QuestionnaireResponse')).toHaveLength(1)
