@@ -13,6 +13,10 @@ const { values } = parseArgs({
     replay: { type: 'string' },
   },
 })
+if (values.of !== undefined && values.of !== 'outbox' && values.of !== 'delivery') {
+  console.error('--of takes outbox or delivery; without it both are simulated.')
+  process.exit(2)
+}
 const seeds = Number(values.seeds)
 const from = Number(values.from)
 

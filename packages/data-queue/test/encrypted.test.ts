@@ -109,6 +109,7 @@ describe.each(wires)('encrypted delivery over %s', (wire) => {
     const { sequence } = await queue.enqueue(answers('lie'))
     expect(await queue.flush()).toMatchObject({ delivered: 0, waiting: 1 })
     expect(fault.hits).toBeGreaterThan(0)
+    expect(set.mock.state.resources('QuestionnaireResponse')).toEqual([])
     fault.remove()
     queue.start()
     expect(await queue.outbox.settled(sequence)).toMatchObject({ state: 'delivered' })
