@@ -152,10 +152,17 @@ export const mutants = [
   },
   {
     name: 'queue-core: the mark before the bytes leave',
-    file: `${core}/src/outbox/delivery.ts`,
+    file: `${core}/src/outbox/marks.ts`,
     replace: 'await storage.mark(lease, notes)',
     by: 'await Promise.resolve()',
     tests: [`${core}/test/outbox-unknown.test.ts`, `${core}/test/simulation.test.ts`],
+  },
+  {
+    name: 'queue-core: the wait for a mark that was announced',
+    file: `${core}/src/outbox/marks.ts`,
+    replace: '          await noted\n',
+    by: '',
+    tests: [`${core}/test/outbox-announce.test.ts`],
   },
   {
     name: 'queue-core: a mark without an end makes unknown',
@@ -181,9 +188,16 @@ export const mutants = [
   {
     name: 'data-queue: the mark before a Bundle',
     file: `${queue}/src/send-parcel.ts`,
-    replace: 'await context.mark(sequences, {',
-    by: 'await (async (..._all: unknown[]) => undefined)(sequences, {',
+    replace: 'await context.mark(sequences, noteOf(',
+    by: 'await (async (..._all: unknown[]) => undefined)(sequences, noteOf(',
     tests: [`${queue}/test/matrix.test.ts`, `${queue}/test/simulation.test.ts`],
+  },
+  {
+    name: 'data-queue: no mark ahead for what only a person could clear up',
+    file: `${queue}/src/ahead.ts`,
+    replace: "name !== 'unsupported' && (unknown === 'replay' || guarantee === 'once')",
+    by: 'name.length + unknown.length + guarantee.length > 0',
+    tests: [`${queue}/test/ahead.test.ts`],
   },
   {
     name: 'data-queue: the question nobody has an answer to, while trying a server out',

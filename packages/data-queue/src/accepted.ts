@@ -1,5 +1,6 @@
 import type { FhirResponse } from '@fhir-outbox/fhir-client'
-import type { DeliveryContext, Outcome, ReceiptBody } from '@fhir-outbox/queue-core'
+import type { Outcome, ReceiptBody } from '@fhir-outbox/queue-core'
+import type { SendingContext } from './ahead.js'
 import { contains } from './compare.js'
 import type { Destination, DeliveryWorld } from './destination.js'
 import { errorUnderSuccess } from './envelopes.js'
@@ -15,7 +16,7 @@ export async function accepted(
   destination: Destination,
   shipment: Shipment,
   response: FhirResponse,
-  context: DeliveryContext,
+  context: SendingContext,
 ): Promise<Outcome> {
   const { entry, header, plan } = shipment
   const { sequence } = entry
@@ -87,7 +88,7 @@ async function trySearch(
   world: DeliveryWorld,
   destination: Destination,
   { header, entry }: Shipment,
-  { signal }: DeliveryContext,
+  { signal }: SendingContext,
 ): Promise<void> {
   const { dossier, endpoint } = destination
   const { resourceType: type, place } = header
@@ -129,7 +130,7 @@ async function hasOther(
   shipment: Shipment,
   id: string,
   response: FhirResponse,
-  { signal }: DeliveryContext,
+  { signal }: SendingContext,
 ): Promise<boolean> {
   let theirs: unknown = response.resource
   if (theirs === undefined) {
@@ -146,7 +147,7 @@ async function hasOther(
 export async function lookUp(
   destination: Destination,
   { header, entry }: Shipment,
-  { signal }: DeliveryContext,
+  { signal }: SendingContext,
 ): Promise<{ readonly id: string; readonly version?: string } | undefined> {
   const { resourceType: type = '', place } = header
   if (place === undefined || askable(destination.dossier.current(), type, place) === 'no') return undefined

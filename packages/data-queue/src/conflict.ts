@@ -1,4 +1,5 @@
-import type { DeliveryContext, Failure, Outcome } from '@fhir-outbox/queue-core'
+import type { Failure, Outcome } from '@fhir-outbox/queue-core'
+import type { SendingContext } from './ahead.js'
 import { classify, failureOf, outcomeOf } from './classify.js'
 import { contains } from './compare.js'
 import type { Destination, DeliveryWorld } from './destination.js'
@@ -18,7 +19,7 @@ export async function settleConflict(
   destination: Destination,
   shipment: Shipment,
   failure: Failure,
-  context: DeliveryContext,
+  context: SendingContext,
 ): Promise<Outcome> {
   const { entry, header, plan } = shipment
   const { sequence } = entry

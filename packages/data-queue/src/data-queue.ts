@@ -98,7 +98,8 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
   const outbox = openOutbox({
     storage,
     transport: fhirTransport(endpoints, delivery),
-    defaults: { runEntries: bundle.entries, runBytes: bundle.bytes, ...options.defaults },
+    // Two requests a run: the second is prepared while the first is on its way.
+    defaults: { runEntries: 2 * bundle.entries, runBytes: 2 * bundle.bytes, ...options.defaults },
     ...(options.environment === undefined ? {} : { environment: options.environment }),
   })
   const sequences = createSequences((query) => outbox.list(query))

@@ -37,6 +37,12 @@ export interface Encryption {
    */
   readonly receiver?: Receiver
   /**
+   * Whether the receiver runs a transaction Bundle that it finds in an envelope. Then a transaction that holds
+   * anything to be encrypted travels in one envelope; else it is refused, since C3-PRO's original consumer would file
+   * the Bundle as a document. Default `false`.
+   */
+  readonly receiverRunsTransactions?: boolean
+  /**
    * Appends the resource type to the URL, as C3-PRO's original client did. Receivers ignore it, and it tells
    * everybody in between what is inside. Default `false`.
    */

@@ -103,14 +103,30 @@ const patterns = /^(?:system|user|patient)\/([A-Za-z]+|\*)\.([A-Za-z*]+)(?:\?.*)
  * scopes at all, as with servers that grant everything to a bare token. Reads SMART versions 1 and 2.
  */
 export function scopeAllows(scopes: string | undefined, type: string, letter: string): boolean | undefined {
-  const granted = (scopes ?? '').split(/\s+/).flatMap((scope) => {
-    const match = patterns.exec(scope)
-    return match === null ? [] : [{ type: match[1] ?? '', rights: match[2] ?? '' }]
-  })
+  if (scopes === undefined) return undefined
+  const granted = parsed(scopes)
   if (granted.length === 0) return undefined
   return granted.some(
     (scope) => (scope.type === '*' || scope.type === type) && lettersOf(scope.rights).includes(letter),
   )
+}
+
+interface Grant {
+  readonly type: string
+  readonly rights: string
+}
+
+let last: { readonly scopes: string; readonly granted: readonly Grant[] } | undefined
+
+/** The same scopes are asked about for every entry of a long run. */
+function parsed(scopes: string): readonly Grant[] {
+  if (last?.scopes === scopes) return last.granted
+  const granted = scopes.split(/\s+/).flatMap((scope) => {
+    const match = patterns.exec(scope)
+    return match === null ? [] : [{ type: match[1] ?? '', rights: match[2] ?? '' }]
+  })
+  last = { scopes, granted }
+  return granted
 }
 
 function lettersOf(rights: string): string {

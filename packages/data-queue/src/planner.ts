@@ -15,9 +15,7 @@ export interface PlannerOptions {
   readonly key?: KeyMode
   /** The lane of a resource. Default: the FHIR server, so that everything keeps its order of creation. */
   readonly lane?: (resource: JsonObject, about: { readonly key: string }) => string
-  readonly encryption?: Pick<Encryption, 'shouldEncrypt' | 'receiver' | 'sealAt' | 'typeInPath'> & {
-    readonly url: string
-  }
+  readonly encryption?: Omit<Encryption, 'client' | 'sealer'> & { readonly url: string }
   /** A plan that was asked for. */
   readonly forced?: (type: string) => ForcedPlan | undefined
   /** What is known of the server so far. */
@@ -74,10 +72,14 @@ export async function planWrite(
   const lane = details.lane ?? options.lane?.(resource, { key }) ?? options.fhirUrl
   const { encryption } = options
   if (encryption !== undefined && mustEncrypt(input, encryption)) {
-    const { body, path } = resourceWrite(resource, key, 'identifier')
+    const { body, path, doubtful }: Write =
+      input.kind === 'transaction'
+        ? await transactionWrite(resource, key, 'identifier')
+        : resourceWrite(resource, key, 'identifier')
+    const receiver = encryption.receiver ?? 'keeps-everything'
     const plan = choosePlan({
       interaction: 'create',
-      encryptedFor: encryption.receiver ?? 'keeps-everything',
+      encryptedFor: doubtful === undefined ? receiver : 'keeps-everything',
     })
     const header: EntryHeader = {
       method: 'POST',
@@ -142,17 +144,13 @@ function tagOf(version: string): string {
 /** What should be encrypted and cannot be is refused: it never travels in clear instead. */
 function mustEncrypt(
   input: WriteInput,
-  { shouldEncrypt = () => true }: Pick<Encryption, 'shouldEncrypt'>,
+  { shouldEncrypt = () => true, receiverRunsTransactions = false }: Omit<Encryption, 'client' | 'sealer'>,
 ): boolean {
   if (input.kind === 'transaction') {
-    const entries: unknown[] = Array.isArray(input.resource['entry']) ? input.resource['entry'] : []
-    const secret = entries.some((entry) => {
-      const inner = isObject(entry) ? entry['resource'] : undefined
-      return isObject(inner) && shouldEncrypt(inner, 'POST')
-    })
-    if (!secret) return false
-    throw new DataQueueError('ERR_CANNOT_ENCRYPT', 'A transaction holds a resource that must be encrypted.', {
-      hint: 'Queue that resource by itself: an envelope carries one resource.',
+    const secret = [input.resource, ...resourcesIn(input.resource)].some((one) => shouldEncrypt(one, 'POST'))
+    if (!secret || receiverRunsTransactions) return secret
+    throw new DataQueueError('ERR_CANNOT_ENCRYPT', 'A transaction holds what must be encrypted.', {
+      hint: 'Queue its resources by themselves, or set receiverRunsTransactions when the receiver runs a Bundle that it opens.',
     })
   }
   // A delete carries no content.
@@ -177,4 +175,9 @@ function mustEncrypt(
       hint: 'Let shouldEncrypt answer false for PUT, or queue the resource without an id.',
     },
   )
+}
+
+function resourcesIn(bundle: JsonObject): readonly JsonObject[] {
+  const entries: unknown[] = Array.isArray(bundle['entry']) ? bundle['entry'] : []
+  return entries.map((entry) => (isObject(entry) ? entry['resource'] : undefined)).filter(isObject)
 }

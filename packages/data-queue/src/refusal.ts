@@ -1,4 +1,5 @@
-import type { DeliveryContext, Failure, Outcome } from '@fhir-outbox/queue-core'
+import type { Failure, Outcome } from '@fhir-outbox/queue-core'
+import type { SendingContext } from './ahead.js'
 import { delivered, lookUp } from './accepted.js'
 import { aboutSize } from './answers.js'
 import { classify, failureOf, outcomeOf } from './classify.js'
@@ -24,7 +25,7 @@ export async function refusal(
   destination: Destination,
   shipment: Shipment,
   error: unknown,
-  context: DeliveryContext,
+  context: SendingContext,
 ): Promise<Outcome | GiveWay> {
   const { entry, header, plan } = shipment
   const { sequence } = entry

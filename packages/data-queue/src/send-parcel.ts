@@ -1,10 +1,11 @@
 import type { FhirResponse } from '@fhir-outbox/fhir-client'
-import type { DeliveryContext, Outcome } from '@fhir-outbox/queue-core'
+import type { DeliveryContext, Failure, Outcome } from '@fhir-outbox/queue-core'
+import { lookAhead, noteOf, type Ahead, type NextParcel, type SendingContext } from './ahead.js'
 import { aboutSize, answersOf, namedEntry, type EntryAnswer } from './answers.js'
 import { classify, failureOf, outcomeOf, type Verdict } from './classify.js'
 import type { Destination, DeliveryWorld, Item } from './destination.js'
 import { checkHealth, stillSilent } from './health.js'
-import { loadParcel, nextParcel, type LoadedParcel, type Parcel } from './parcel.js'
+import { loadParcel, type LoadedParcel, type Parcel } from './parcel.js'
 import { sendSingle } from './single.js'
 import type { Shipment } from './shipment.js'
 
@@ -14,39 +15,61 @@ const bundleTimeoutMs = 60_000
 export interface Run {
   readonly world: DeliveryWorld
   readonly destination: Destination
-  readonly context: DeliveryContext
+  readonly context: SendingContext
+  readonly ahead: Ahead
   /** No order is kept: one that fails does not stop the others. */
   readonly unordered: boolean
+}
+
+/** Sends what was leased, looking one request ahead. */
+export function sendRun(
+  world: DeliveryWorld,
+  destination: Destination,
+  items: readonly Item[],
+  context: DeliveryContext,
+): AsyncGenerator<readonly Outcome[], boolean> {
+  const unordered = items.every(({ header }) => header.ordered === false)
+  const ahead = lookAhead(context, destination, world)
+  return sendItems({ world, destination, context: ahead.context, ahead, unordered }, items)
 }
 
 /**
  * Sends items in order, as many in a request as may travel together, and stops at the first that is not settled.
  * Returns whether everything was settled.
  */
-export async function* sendRun(
-  run: Run,
-  items: readonly Item[],
-): AsyncGenerator<readonly Outcome[], boolean> {
+async function* sendItems(run: Run, items: readonly Item[]): AsyncGenerator<readonly Outcome[], boolean> {
+  const { world, destination, context, ahead } = run
   let settled = true
   for (let from = 0; from < items.length;) {
-    const { world, destination, context } = run
-    const [first] = items.slice(from, from + 1)
-    const silence = first === undefined ? undefined : await stillSilent(destination, world, context.signal)
-    if (first !== undefined && silence !== undefined) {
-      const failure = silence
-      yield [{ sequence: first.entry.sequence, kind: 'not-sent', failure, closesGate: { failure } }]
+    const rest = items.slice(from)
+    const silence = await stillSilent(destination, world, context.signal)
+    if (silence !== undefined) {
+      yield silentOutcomes(rest, silence)
       return false
     }
-    const parcel = nextParcel(items.slice(from), destination, world)
-    const done = yield* sendParcel(run, parcel)
+    const next = ahead.take(rest)
+    const { length } = next.parcel.items
+    ahead.follow(rest.slice(length))
+    const done = yield* sendParcel(run, next.parcel, next.loaded)
     settled &&= done
     if (!done && !run.unordered) return false
-    from += parcel.items.length
+    from += length
   }
   return settled
 }
 
-async function* sendParcel(run: Run, parcel: Parcel): AsyncGenerator<readonly Outcome[], boolean> {
+/** The gate closes on the first; the others come back untouched. */
+function silentOutcomes([first]: readonly Item[], failure: Failure): readonly Outcome[] {
+  return first === undefined
+    ? []
+    : [{ sequence: first.entry.sequence, kind: 'not-sent', failure, closesGate: { failure } }]
+}
+
+async function* sendParcel(
+  run: Run,
+  parcel: Parcel,
+  loading?: NextParcel['loaded'],
+): AsyncGenerator<readonly Outcome[], boolean> {
   const { world, destination, context } = run
   const [first] = parcel.items
   if (first === undefined) return true
@@ -55,7 +78,7 @@ async function* sendParcel(run: Run, parcel: Parcel): AsyncGenerator<readonly Ou
     yield [outcome]
     return isSettled(outcome)
   }
-  const loaded = await loadParcel(parcel, destination, world)
+  const loaded = await (loading ?? loadParcel(parcel, destination, world))
   if (!('shipments' in loaded)) return yield* apart(run, parcel, undefined)
   return yield* exchange(run, loaded)
 }
@@ -69,8 +92,7 @@ async function* exchange(run: Run, parcel: LoadedParcel): AsyncGenerator<readonl
   const { dossier, endpoint, seen } = destination
   const sequences = parcel.shipments.map(({ entry }) => entry.sequence)
   let response: FhirResponse
-  const plan = parcel.shipments.find(({ header }) => header.place !== undefined)?.plan.name
-  await context.mark(sequences, { plan, kind: parcel.kind, n: sequences.length, at: run.world.now() })
+  await context.mark(sequences, noteOf(parcel, destination, run.world))
   try {
     response = await endpoint.client.request({
       method: 'POST',
@@ -170,7 +192,7 @@ async function* refused(
     parcel.items.map(({ entry }) => outcomeOf(verdictForAll, entry, false, true))
   if (aboutSize(failure)) {
     await learnSize(run, parcel, status === 413)
-    return yield* sendRun(run, parcel.items)
+    return yield* sendItems(run, parcel.items)
   }
   switch (verdict.kind) {
     case 'applied':

@@ -1,5 +1,6 @@
 import type { FhirResponse } from '@fhir-outbox/fhir-client'
-import type { DeliveryContext, Failure, Outcome } from '@fhir-outbox/queue-core'
+import type { Failure, Outcome } from '@fhir-outbox/queue-core'
+import type { SendingContext } from './ahead.js'
 import { accepted } from './accepted.js'
 import { planOf, type Destination, type DeliveryWorld, type Item } from './destination.js'
 import { refusal, type GiveWay } from './refusal.js'
@@ -16,7 +17,7 @@ export async function sendSingle(
   world: DeliveryWorld,
   destination: Destination,
   item: Item,
-  context: DeliveryContext,
+  context: SendingContext,
 ): Promise<Outcome> {
   const { sequence } = item.entry
   let refused: Failure | undefined
@@ -64,7 +65,7 @@ async function attempt(
   world: DeliveryWorld,
   destination: Destination,
   shipment: Shipment,
-  context: DeliveryContext,
+  context: SendingContext,
 ): Promise<Outcome | GiveWay> {
   const { entry, header, plan } = shipment
   const { endpoint, seen } = destination

@@ -64,10 +64,7 @@ export function fhirTransport(endpoints: Endpoints, options: DeliveryOptions = {
 
   return {
     deliver: (entries, context) =>
-      converse(entries, context, (destination, items) => {
-        const unordered = items.every(({ header }) => header.ordered === false)
-        return sendRun({ world, destination, context, unordered }, items)
-      }),
+      converse(entries, context, (destination, items) => sendRun(world, destination, items, context)),
     resolve: (entries, context) =>
       converse(entries, context, (destination, items) => resolveRun(world, destination, items, context)),
   }

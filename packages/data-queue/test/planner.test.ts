@@ -195,14 +195,60 @@ describe('what must be encrypted', () => {
     })
   })
 
+  const transaction = {
+    resourceType: 'Bundle',
+    type: 'transaction',
+    entry: [{ resource: observation, request: { method: 'POST', url: 'Observation' } }],
+  }
+
   it('is refused as an update or inside a transaction, never sent in clear', async () => {
     const update = { ...observation, id: 'o' }
-    const transaction = {
-      resourceType: 'Bundle',
-      type: 'transaction',
-      entry: [{ resource: observation, request: { method: 'POST', url: 'Observation' } }],
-    }
     await expect(planWrite(update, key, encrypting)).rejects.toEqual(failing('ERR_CANNOT_ENCRYPT'))
     await expect(planWrite(transaction, key, encrypting, true)).rejects.toEqual(failing('ERR_CANNOT_ENCRYPT'))
+  })
+  describe('inside a transaction that the receiver runs', () => {
+    const encryption = {
+      ...encrypting.encryption,
+      url: 'https://c3.example.org/encfhir',
+      receiver: 'deduplicates' as const,
+      receiverRunsTransactions: true,
+    }
+
+    it('takes the whole transaction along, each create under a condition of its own', async () => {
+      const planned = await planWrite(transaction, key, { fhirUrl, encryption }, true)
+      expect(planned).toMatchObject({
+        encrypted: true,
+        gate: encryption.url,
+        plan: { name: 'receiver-deduplicates', guarantee: 'once' },
+        header: { method: 'POST', path: '', plan: 'receiver-deduplicates', fixed: true },
+      })
+      expect(JSON.parse(planned.body)).toMatchObject({
+        resourceType: 'Bundle',
+        entry: [{ request: { ifNoneExist: expect.stringMatching(/^identifier=urn/) } }],
+      })
+    })
+
+    it('promises nothing for a create that its own condition does not protect', async () => {
+      const [create] = transaction.entry
+      const doubtful = {
+        ...transaction,
+        entry: [
+          { ...create, request: { method: 'POST', url: 'Observation', ifNoneExist: 'identifier=a|b' } },
+        ],
+      }
+      const { plan } = await planWrite(doubtful, key, { fhirUrl, encryption }, true)
+      expect(plan).toMatchObject({ name: 'at-least-once', guarantee: 'may-duplicate' })
+    })
+
+    it('leaves a transaction without anything secret in clear', async () => {
+      const open = {
+        ...transaction,
+        entry: [{ resource: { resourceType: 'Device' }, request: { method: 'POST', url: 'Device' } }],
+      }
+      expect(await planWrite(open, key, { fhirUrl, encryption }, true)).toMatchObject({
+        encrypted: false,
+        gate: fhirUrl,
+      })
+    })
   })
 })

@@ -18,9 +18,7 @@ const printedNothing = new Set(['undefined', 'null', 'NaN', '.', '..'])
  */
 export function parseLocation(value: string | null | undefined): ResourceAddress | undefined {
   if (value === null || value === undefined) return undefined
-  const path = value.trim().replace(/[?#].*$/s, '')
-  const segments = path
-    .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')
+  const segments = pathOf(value.trim())
     .split('/')
     .filter((part) => part !== '')
   const history = segments.lastIndexOf('_history')
@@ -32,4 +30,14 @@ export function parseLocation(value: string | null | undefined): ResourceAddress
   if (!idText.test(id) || printedNothing.has(id)) return undefined
   if (version === undefined || !idText.test(version) || printedNothing.has(version)) return { type, id }
   return { type, id, version }
+}
+
+/** Without patterns: a Bundle's answer has one address for every entry, and most are relative. */
+function pathOf(url: string): string {
+  const end = url.search(/[?#]/)
+  const bare = end === -1 ? url : url.slice(0, end)
+  const scheme = bare.indexOf('://')
+  if (scheme === -1) return bare
+  const start = bare.indexOf('/', scheme + 3)
+  return start === -1 ? '' : bare.slice(start)
 }

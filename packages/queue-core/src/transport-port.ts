@@ -52,6 +52,14 @@ export type Outcome =
       readonly closesGate?: GateClosure
     }
 
+/** A mark that is being noted. */
+export interface Announcement {
+  /** Resolves when the mark is durable. */
+  readonly noted: Promise<void>
+  /** Resolves when the mark is durable and the bytes may leave; rejects as `mark` does. */
+  leave(): Promise<void>
+}
+
 /** What a transport may ask of the outbox while it delivers. */
 export interface DeliveryContext {
   readonly lane: string
@@ -61,6 +69,12 @@ export interface DeliveryContext {
    * entry whose request was marked and never settled is `unknown` from then on.
    */
   mark(sequences: readonly number[], info?: unknown): Promise<void>
+  /**
+   * Begins a mark for a request that may leave next, while the one before it is still on its way. Only when `leave()`
+   * of it has resolved may the bytes leave. If that is never asked for, nothing has left, and the entries come
+   * back untouched; after a crash they are `unknown` all the same. A later mark of the same entries takes its place.
+   */
+  announce(sequences: readonly number[], info?: unknown): Announcement
   /** Aborted when the lease is lost or the outbox stops. */
   readonly signal: AbortSignal
 }

@@ -1,12 +1,16 @@
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 as portable } from '@noble/hashes/sha2.js'
-
-type Hash = (bytes: Uint8Array) => Uint8Array
+import { toHex } from './bytes.js'
 
 /** What is used of `node:crypto`. */
 interface NodeCrypto {
   hash(algorithm: 'sha256', bytes: Uint8Array, encoding: 'buffer'): Uint8Array
-  createHmac(algorithm: 'sha256', key: Uint8Array): { update(bytes: Uint8Array): { digest(): Uint8Array } }
+  hash(algorithm: 'sha256', bytes: Uint8Array, encoding: 'hex'): string
+  createSecretKey(key: Uint8Array): unknown
+  createHmac(
+    algorithm: 'sha256',
+    key: unknown,
+  ): { update(bytes: Uint8Array): { digest(encoding: 'base64url'): string } }
 }
 
 /** For records: small, and hashed by the thousand, where a promise for each would take longer than the hash. */
@@ -18,23 +22,34 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 /** From here on hashing takes so long that the thread has better things to do. */
 const large = 64 * 1024
 
-/** For contents of any size. A promise only when the platform hashes off the thread. */
-export function sha256OfContent(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
+/** Of contents of any size, in lower-case hexadecimal. A promise only when the platform hashes off the thread. */
+export function sha256Hex(bytes: Uint8Array): string | Promise<string> {
   // WebCrypto is missing on pages without TLS, such as one that a gateway serves in a local network.
   const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle
-  if (bytes.length < large || subtle === undefined) return sha256(bytes)
+  if (bytes.length < large || subtle === undefined) {
+    return nodeCrypto()?.hash('sha256', bytes, 'hex') ?? toHex(portable(bytes))
+  }
   // The copy gives WebCrypto a buffer of its own, whatever kind of memory the caller's view lies on.
-  return subtle.digest('SHA-256', bytes.slice()).then((digest) => new Uint8Array(digest))
+  return subtle.digest('SHA-256', bytes.slice()).then((digest) => toHex(new Uint8Array(digest)))
 }
 
-/** HMAC-SHA-256 under one key. */
-export function hmacSha256(key: Uint8Array): Hash {
+/** HMAC-SHA-256 under one key, in base64url without padding. */
+export function hmacSha256(key: Uint8Array): (bytes: Uint8Array) => string {
   const node = nodeCrypto()
-  if (node !== undefined)
-    return (bytes) => new Uint8Array(node.createHmac('sha256', key).update(bytes).digest())
+  if (node !== undefined) {
+    const secret = node.createSecretKey(key)
+    return (bytes) => node.createHmac('sha256', secret).update(bytes).digest('base64url')
+  }
   const keyed = hmac.create(portable, key)
   // Cloned: the key is mixed in once.
-  return (bytes) => keyed.clone().update(bytes).digest()
+  return (bytes) => base64url(keyed.clone().update(bytes).digest())
+}
+
+function base64url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '')
 }
 
 let found: { readonly node: NodeCrypto | undefined } | undefined

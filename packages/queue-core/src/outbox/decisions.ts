@@ -1,6 +1,6 @@
 import { noSuchEntry } from '../errors.js'
-import { encodeJson, toHex } from '../internal/bytes.js'
-import { sha256OfContent } from '../internal/sha256.js'
+import { encodeJson } from '../internal/bytes.js'
+import { sha256Hex } from '../internal/sha256.js'
 import type { Decision, QueueStorage } from '../storage-port.js'
 import { decisionNote, type Receipt } from './notes.js'
 import type { DecidedBy, RedriveOptions } from './types.js'
@@ -22,7 +22,7 @@ export async function decisionFor(
       sequence,
       key: entry.key,
       at,
-      contentSha256: toHex(await sha256OfContent(entry.payload ?? new Uint8Array(0))),
+      contentSha256: await sha256Hex(entry.payload ?? new Uint8Array(0)),
       assumed: { actor, reason },
     }
     return { kind, note: encodeJson(receipt) }
@@ -33,7 +33,7 @@ export async function decisionFor(
   const replaced =
     payload === undefined || entry.payload === undefined
       ? {}
-      : { replacedSha256: toHex(await sha256OfContent(entry.payload)) }
+      : { replacedSha256: await sha256Hex(entry.payload) }
   return {
     kind,
     note: decisionNote(kind, { actor, reason, corrected, ...replaced }, at, entry.note),

@@ -1,12 +1,11 @@
-import { encodeJson } from '../internal/bytes.js'
 import type { Lease, LeasedEntry, QueueStorage } from '../storage-port.js'
 import type { DeliveryContext, Failure, GateClosure, Outcome, Transport } from '../transport-port.js'
-import { checkMarks, storageLimits } from '../validate.js'
 import type { LaneBackoff } from './backoff.js'
 import type { OutboxDefaults } from './defaults.js'
 import type { OutboxEnvironment } from './environment.js'
 import type { OutboxEvent } from './events.js'
 import { abortError, codeOf, failureOf } from './failures.js'
+import { createMarks } from './marks.js'
 import { createJudge, type Verdict } from './settlements.js'
 import type { Suspects } from './suspects.js'
 
@@ -48,7 +47,6 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
   const { lane, gate } = lease
   const controller = new AbortController()
   const open = new Map<number, LeasedEntry>(entries.map((entry) => [entry.sequence, entry]))
-  const marked = new Set<number>()
   const timers = new Set<() => void>()
   const judge = createJudge({
     lease,
@@ -101,42 +99,29 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     if (!lost && open.size > 0) later(() => void renew(), defaults.renewMs)
   }
 
+  const marks = createMarks({
+    storage,
+    lease,
+    uuid: environment.uuid,
+    signal: controller.signal,
+    isOver: () => environment.now() >= goodUntil,
+    lose,
+    sent: (sequences) => emit({ type: 'sent', lane, gate, sequences: [...sequences] }),
+  })
   const context: DeliveryContext = {
     lane,
     gate,
     signal: controller.signal,
-    async mark(sequences, info) {
-      if (controller.signal.aborted) throw abortError()
-      const group = environment.uuid()
-      const bytes = info === undefined ? undefined : encodeJson(info)
-      const notes = sequences.map((sequence) => ({
-        sequence,
-        group,
-        ...(bytes === undefined ? {} : { info: bytes }),
-      }))
-      checkMarks(notes, storageLimits)
-      try {
-        await storage.mark(lease, notes)
-      } catch (error) {
-        if (codeOf(error) === 'ERR_LEASE_LOST') lose()
-        throw error
-      }
-      // A machine that slept meanwhile has lost the lease without knowing it: somebody else may be sending.
-      if (environment.now() >= goodUntil) lose()
-      // Aborted meanwhile: the bytes must not leave any more, so nothing has to be unknown.
-      if (controller.signal.aborted) throw abortError()
-      for (const sequence of sequences) marked.add(sequence)
-      emit({ type: 'sent', lane, gate, sequences: [...sequences] })
-    },
+    mark: async (sequences, info) => marks.announce(sequences, info).leave(),
+    announce: marks.announce,
   }
 
   async function settle(verdicts: readonly Verdict[]): Promise<boolean> {
+    const settlements = verdicts.map(({ settlement }) => settlement)
+    await marks.calm(settlements)
     if (lost || verdicts.length === 0) return !lost
     try {
-      await storage.settle(
-        lease,
-        verdicts.map(({ settlement }) => settlement),
-      )
+      await storage.settle(lease, settlements)
     } catch (error) {
       storageFailed(error)
       lose()
@@ -144,7 +129,7 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     }
     for (const { settlement } of verdicts) {
       open.delete(settlement.sequence)
-      marked.delete(settlement.sequence)
+      marks.forget(settlement.sequence)
     }
     judge.chained(verdicts)
     for (const { event } of verdicts) emit(event)
@@ -222,12 +207,12 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     // Entries that a transport leaves for its next turn are not made to wait, if it got anywhere at all.
     const delayed = !stopping && !world.gateIsClosed() && (failure !== undefined || !progressed)
     const left = [...open.values()]
-    const silent = left.filter(({ sequence, state }) => state === 'waiting' && !marked.has(sequence))
+    const silent = left.filter(({ sequence, state }) => state === 'waiting' && !marks.hasLeft(sequence))
     // What has left explains why nothing more was heard.
     if (delayed && silent.length === left.length) suspects.failed(lane, silent, entries.length === 1)
     const verdicts = left.map((entry): Verdict | undefined => {
       const { sequence } = entry
-      if (marked.has(sequence)) return judge.comeBack(entry, 'unknown', why, delayed)
+      if (marks.hasLeft(sequence)) return judge.comeBack(entry, 'unknown', why, delayed)
       if (delayed && suspects.isHopeless(lane, sequence)) {
         suspects.clear(lane)
         return judge.park(entry, why)
@@ -237,6 +222,7 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     })
     const released = left.filter((_, at) => verdicts[at] === undefined)
     await settle(verdicts.filter((verdict) => verdict !== undefined))
+    await marks.calm(released)
     if (released.length === 0 || lost) return
     try {
       await storage.settle(lease, released.map(judge.release))

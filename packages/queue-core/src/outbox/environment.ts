@@ -30,6 +30,7 @@ export function defaultEnvironment(): OutboxEnvironment {
 
 /** `crypto.randomUUID` is missing on pages without TLS, such as one that a gateway serves in a local network. */
 function uuid(): string {
+  if (typeof crypto.randomUUID === 'function') return crypto.randomUUID()
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80

@@ -70,12 +70,11 @@ export interface Emitter {
 }
 
 export function createEmitter(): Emitter {
-  const listeners = new Set<{ readonly call: (event: OutboxEvent) => void }>()
+  // Never changed but replaced: whoever subscribes or leaves while an event is told changes nothing for it.
+  let listeners: readonly { readonly call: (event: OutboxEvent) => void }[] = []
   return {
     emit(event) {
-      if (listeners.size === 0) return
-      const all = [...listeners]
-      for (const { call } of all) {
+      for (const { call } of listeners) {
         try {
           call(event)
         } catch (error) {
@@ -88,8 +87,10 @@ export function createEmitter(): Emitter {
     },
     subscribe(listener) {
       const entry = { call: listener }
-      listeners.add(entry)
-      return () => listeners.delete(entry)
+      listeners = [...listeners, entry]
+      return () => {
+        listeners = listeners.filter((one) => one !== entry)
+      }
     },
   }
 }

@@ -10,6 +10,8 @@ interface Flush {
   delivered: number
   dead: number
   readonly callers: Set<Caller>
+  /** Somebody wants to hear of its progress. */
+  told: boolean
 }
 
 interface Caller {
@@ -77,14 +79,12 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
 
   /** Once for all that was settled together, and for all that happens while the storage counts. */
   async function tellProgress(flush: Flush): Promise<void> {
-    const told = [...flush.callers].filter(({ onProgress }) => onProgress !== undefined)
-    if (telling || told.length === 0) return
     telling = true
     const { waiting } = await storage.stats().finally(() => {
       telling = false
     })
     const { delivered, dead } = flush
-    for (const caller of told) {
+    for (const caller of [...flush.callers]) {
       try {
         caller.onProgress?.({ delivered, dead, waiting })
       } catch (error) {
@@ -98,8 +98,15 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
     join({ signal, onProgress }, started) {
       if (signal?.aborted === true) return Promise.reject(abortError())
       const joined = current
-      const flush = joined ?? { hurried: false, delivered: 0, dead: 0, callers: new Set<Caller>() }
+      const flush = joined ?? {
+        hurried: false,
+        delivered: 0,
+        dead: 0,
+        callers: new Set<Caller>(),
+        told: false,
+      }
       current = flush
+      flush.told ||= onProgress !== undefined
       const result = new Promise<FlushResult>((resolve, reject) => {
         const aborted = (): void => {
           flush.callers.delete(caller)
@@ -133,7 +140,7 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
       if (event.type === 'delivered') current.delivered++
       else if (isDeadLetter(event)) current.dead++
       else return
-      if (!telling) tellProgress(current).catch(() => undefined)
+      if (!telling && current.told) tellProgress(current).catch(() => undefined)
     },
     idle(elsewhere) {
       if (current?.hurried !== true) return

@@ -1,4 +1,4 @@
-import { sha256OfContent } from '../internal/sha256.js'
+import { sha256Hex } from '../internal/sha256.js'
 import type { Lease, LeasedEntry, Settlement } from '../storage-port.js'
 import type { Failure, Outcome } from '../transport-port.js'
 import { clamp, type LaneBackoff } from './backoff.js'
@@ -31,16 +31,16 @@ function isOpen(outcome: Outcome): outcome is OpenOutcome {
   return outcome.kind === 'not-sent' || outcome.kind === 'unknown'
 }
 
-function isHash(hash: Uint8Array | Promise<Uint8Array> | undefined): hash is Uint8Array | undefined {
+function isHash(hash: string | Promise<string> | undefined): hash is string | undefined {
   return !(hash instanceof Promise)
 }
 
 /** Hashes of what was delivered. One promise for all of them, and only large contents wait for it. */
 async function contentHashes(
   outcomes: readonly (readonly [LeasedEntry, Outcome])[],
-): Promise<readonly (Uint8Array | undefined)[]> {
+): Promise<readonly (string | undefined)[]> {
   const hashes = outcomes.map(([{ payload }, { kind }]) =>
-    kind === 'delivered' ? sha256OfContent(payload) : undefined,
+    kind === 'delivered' ? sha256Hex(payload) : undefined,
   )
   return hashes.every(isHash) ? hashes : await Promise.all(hashes)
 }
@@ -118,12 +118,12 @@ export function createJudge(options: {
     receipt: { bytes: Uint8Array; hash: Uint8Array } | undefined,
   ): Verdict {
     const { sequence, ageMs, attempts } = entry
+    const outcome = 'delivered'
     return {
-      settlement: {
-        sequence,
-        outcome: 'delivered',
-        ...(receipt === undefined ? {} : { note: receipt.bytes, receiptHash: receipt.hash }),
-      },
+      settlement:
+        receipt === undefined
+          ? { sequence, outcome }
+          : { sequence, outcome, note: receipt.bytes, receiptHash: receipt.hash },
       event: { type: 'delivered', sequence, lane, gate, ageMs, attempts },
     }
   }

@@ -9,30 +9,27 @@ export interface Labels {
 /** A lane and a gate of the same name must not look the same. */
 export type LabelKind = 'lane' | 'gate' | 'key' | 'note'
 
-/** Lanes and gates come again with every entry; this many are remembered. */
+/** Lanes and gates come again with every entry; this many of each are remembered. */
 const remembered = 4096
-
-function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '')
-}
 
 /** HMAC-SHA-256 under a key that is used for nothing else. */
 export function createLabels(hashKey: Uint8Array): Labels {
   const hash = hmacSha256(hashKey)
-  const known = new Map<string, string>()
+  const known = { lane: new Map<string, string>(), gate: new Map<string, string>() }
+
+  function labelOf(kind: LabelKind, name: string): string {
+    return hash(encodeText(`${kind}\u0000${name}`))
+  }
 
   return {
     of(kind, name) {
-      const text = `${kind}\u0000${name}`
-      const before = known.get(text)
+      if (kind === 'key' || kind === 'note') return labelOf(kind, name)
+      const names = known[kind]
+      const before = names.get(name)
       if (before !== undefined) return before
-      const label = base64url(hash(encodeText(text)))
-      if (kind === 'key' || kind === 'note') return label
-      if (known.size >= remembered) known.clear()
-      known.set(text, label)
+      const label = labelOf(kind, name)
+      if (names.size >= remembered) names.clear()
+      names.set(name, label)
       return label
     },
   }

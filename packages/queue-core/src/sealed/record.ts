@@ -1,5 +1,6 @@
-import { decodeText, encodeText } from '../internal/bytes.js'
+import { decodeText, writeText } from '../internal/bytes.js'
 import type { RecordSealer } from './sealer.js'
+import { andThen, both, type Soon } from './soon.js'
 
 /** What is said about an entry and sealed. */
 export interface Head {
@@ -18,45 +19,47 @@ export interface SealedRecord {
   readonly payload: Uint8Array
 }
 
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+function writeLength(bytes: Uint8Array, at: number, length: number): void {
+  bytes[at] = length >>> 24
+  bytes[at + 1] = length >>> 16
+  bytes[at + 2] = length >>> 8
+  bytes[at + 3] = length
+}
+
+/** Texts, each as a block with its length before it, and what follows them; in the memory that `room` gives. */
+function pack(texts: readonly string[], rest: Uint8Array, room: (size: number) => Uint8Array): Uint8Array {
+  let most = rest.length
+  for (const { length } of texts) most += 4 + 3 * length
+  const bytes = room(most)
   let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
+  for (const text of texts) {
+    const end = writeText(bytes, at + 4, text)
+    writeLength(bytes, at, end - at - 4)
+    at = end
   }
-  return bytes
+  bytes.set(rest, at)
+  return bytes.subarray(0, at + rest.length)
 }
 
-/** A block with its length before it. */
-function block(bytes: Uint8Array): Uint8Array {
-  const framed = new Uint8Array(4 + bytes.length)
-  new DataView(framed.buffer).setUint32(0, bytes.length)
-  framed.set(bytes, 4)
-  return framed
+function lengthAt(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at)
 }
 
-/** The block at `at` and where the next one starts. Throws when the bytes end before it does. */
+/** The block at `at`, a view, and where the next one starts. Throws when the bytes end before it does. */
 function blockAt(bytes: Uint8Array, at: number): { readonly content: Uint8Array; readonly end: number } {
-  const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at)
-  const end = at + 4 + length
+  const end = at + 4 + lengthAt(bytes, at)
   if (end > bytes.length) throw new RangeError('a block is cut off')
-  return { content: bytes.slice(at + 4, end), end }
+  return { content: bytes.subarray(at + 4, end), end }
 }
 
 /** Name and content of a named note: the adapter knows only a hash of the name. */
 export function packNamed(name: string, bytes: Uint8Array): Uint8Array {
-  return join([block(encodeText(name)), bytes])
+  return pack([name], bytes, (size) => new Uint8Array(size))
 }
 
 export function unpackNamed(packed: Uint8Array): { readonly name: string; readonly bytes: Uint8Array } {
   const { content, end } = blockAt(packed, 0)
   return { name: decodeText(content), bytes: packed.slice(end) }
-}
-
-function packHead(head: Head): Uint8Array {
-  const texts = [head.lane, head.gate, head.key].map((text) => block(encodeText(text)))
-  return join([...texts, head.header])
 }
 
 function unpackHead(bytes: Uint8Array): Head {
@@ -71,37 +74,48 @@ function unpackHead(bytes: Uint8Array): Head {
   }
 }
 
-/**
- * Header: sealed head as a block, length of the sealed payload, and as much of its beginning as makes the rest
- * as long as the plain payload.
- */
-export async function sealRecord(
+/** Header: sealed head as a block, length of the sealed payload, and the beginning of the sealed payload. */
+function frame(sealedHead: Uint8Array, sealed: Uint8Array, payloadLength: number): SealedRecord {
+  const split = Math.max(0, sealed.length - payloadLength)
+  const lengthAt = 4 + sealedHead.length
+  const header = new Uint8Array(lengthAt + 4 + split)
+  writeLength(header, 0, sealedHead.length)
+  header.set(sealedHead, 4)
+  writeLength(header, lengthAt, sealed.length)
+  header.set(sealed.subarray(0, split), lengthAt + 4)
+  if (sealed.length >= payloadLength) return { header, payload: sealed.subarray(split) }
+  // A cipher that compresses leaves zeros at the end.
+  const payload = new Uint8Array(payloadLength)
+  payload.set(sealed)
+  return { header, payload }
+}
+
+/** As much of the sealed payload stands in the header as makes the rest as long as the plain payload. */
+export function sealRecord(
   sealer: RecordSealer,
   label: string,
   head: Head,
   payload: Uint8Array,
-): Promise<SealedRecord> {
-  const [sealedHead, sealed] = await Promise.all([
-    sealer.seal('head', label, packHead(head)),
-    sealer.seal('payload', label, payload),
-  ])
-  const rest = new Uint8Array(payload.length)
-  const split = Math.max(0, sealed.length - payload.length)
-  // A cipher that compresses leaves zeros at the end.
-  rest.set(sealed.subarray(split))
-  const length = new Uint8Array(4)
-  new DataView(length.buffer).setUint32(0, sealed.length)
-  return { header: join([block(sealedHead), length, sealed.subarray(0, split)]), payload: rest }
+): Soon<SealedRecord> {
+  const { lane, gate, key, header } = head
+  const sealedHead = sealer.seal('head', label, pack([lane, gate, key], header, sealer.borrow))
+  const sealed = sealer.seal('payload', label, payload)
+  return andThen(both(sealedHead, sealed), (parts) => frame(...parts, payload.length))
 }
 
-/** The sealed head of a header, and the sealed payload that began in it. Throws when they are cut off. */
+/** The sealed head of a header, a view, and the sealed payload that began in it. Throws when they are cut off. */
 export function recordsOf({
   header,
   payload,
 }: SealedRecord): readonly [head: Uint8Array, payload: Uint8Array] {
   const { content, end } = blockAt(header, 0)
-  const length = new DataView(header.buffer, header.byteOffset, header.byteLength).getUint32(end)
-  return [content, join([header.subarray(end + 4), payload]).slice(0, length)]
+  const length = lengthAt(header, end)
+  const beginning = header.subarray(end + 4, end + 4 + length)
+  // A length that is none is damage; the bytes that are there do not open.
+  const sealed = new Uint8Array(Math.min(length, beginning.length + payload.length))
+  sealed.set(beginning)
+  sealed.set(payload.subarray(0, sealed.length - beginning.length), beginning.length)
+  return [content, sealed]
 }
 
 /** Resolves to `undefined` when the head does not open. Rejects with `ERR_KEY_LOCKED`. */

@@ -16,6 +16,7 @@ import { openEntry, openSummary } from './open-entries.js'
 import { sealedNotes, sealKept } from './named-notes.js'
 import { openHead, openPayload, sealRecord } from './record.js'
 import type { RecordCipher } from './record-cipher.js'
+import { allOf, andThen, type Soon } from './soon.js'
 
 /** Options of `sealStorage`. */
 export interface SealStorageOptions {
@@ -38,10 +39,22 @@ function copyDraft(draft: EntryDraft): EntryDraft {
   }
 }
 
-async function sealDraft({ sealer, labels }: Foundation, draft: EntryDraft): Promise<EntryDraft> {
+function sealDraft({ sealer, labels }: Foundation, draft: EntryDraft): Soon<EntryDraft> {
   const [lane, gate] = [labels.of('lane', draft.lane), labels.of('gate', draft.gate)]
   const key = labels.of('key', draft.key)
-  return { ...draft, lane, gate, key, ...(await sealRecord(sealer, key, draft, draft.payload)) }
+  const { after, once } = draft
+  const rest = {
+    ...(after === undefined ? {} : { after: [...after] }),
+    ...(once === undefined ? {} : { once }),
+  }
+  return andThen(sealRecord(sealer, key, draft, draft.payload), ({ header, payload }) => ({
+    ...rest,
+    lane,
+    gate,
+    key,
+    header,
+    payload,
+  }))
 }
 
 /**
@@ -69,6 +82,8 @@ export function sealStorage(
   /** The leases of the storage below, which has no business with what is in ours. */
   const below = new WeakMap<Lease, Lease>()
   let laid: Promise<Foundation> | undefined
+  /** Once it is laid. */
+  let standing: Foundation | undefined
   let closed = false
 
   function open(): void {
@@ -77,12 +92,21 @@ export function sealStorage(
   }
 
   function foundation(): Promise<Foundation> {
-    laid ??= layFoundation(storage, cipher).catch((error: unknown) => {
-      // A key that is locked now may be unlocked later.
-      laid = undefined
-      throw error
-    })
+    laid ??= layFoundation(storage, cipher).then(
+      (base) => (standing = base),
+      (error: unknown) => {
+        // A key that is locked now may be unlocked later.
+        laid = undefined
+        throw error
+      },
+    )
     return laid
+  }
+
+  function sealDrafts(drafts: readonly EntryDraft[]): Soon<readonly EntryDraft[]> {
+    const atOnce = standing !== undefined && cipher.readsAtOnce === true
+    const content = atOnce ? drafts : drafts.map(copyDraft)
+    return andThen(standing ?? foundation(), (base) => allOf(content.map((draft) => sealDraft(base, draft))))
   }
 
   const at = (): string => new Date((options.wallClock ?? Date.now)()).toISOString()
@@ -157,12 +181,7 @@ export function sealStorage(
       open()
       // Which entries `after` may name is for the storage below to know.
       checkDrafts(drafts, Number.MAX_SAFE_INTEGER, storageLimits)
-      const copies = drafts.map(copyDraft)
-      const prepared = (async () => {
-        const base = await foundation()
-        return await Promise.all(copies.map((draft) => sealDraft(base, draft)))
-      })()
-      return await inOrder.run(prepared, (sealed) => storage.append(sealed))
+      return await inOrder.run(sealDrafts(drafts), (sealed) => storage.append(sealed))
     },
     async lease(request) {
       open()

@@ -90,6 +90,13 @@ function emptyGroup(): Group {
   return { bytes: byteWriter(64 * 1024), starts: [], frames: [], waiters: [], highest: 0 }
 }
 
+/** One turn of the event loop, so that callers of the same moment share a group; no timers. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
 export function logWriter(options: LogWriterOptions): LogWriter {
   const { directory, owner } = options
   const segments = segmentWriter(options)
@@ -144,11 +151,10 @@ export function logWriter(options: LogWriterOptions): LogWriter {
   }
 
   async function run(): Promise<void> {
-    // One turn of the event loop, so that callers of the same moment share a group; no timers.
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve)
-    })
+    await nextTurn()
     while (failure === undefined && (collecting.starts.length > 0 || collecting.waiters.length > 0)) {
+      // What nobody waits for goes along with what somebody is about to wait for: whoever was just called back.
+      if (collecting.waiters.length === 0) await nextTurn()
       const group = collecting
       collecting = writing
       writing = group

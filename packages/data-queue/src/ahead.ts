@@ -1,0 +1,136 @@
+import type { Announcement, DeliveryContext, Outcome } from '@fhir-outbox/queue-core'
+import { planOf, type Destination, type DeliveryWorld, type Item } from './destination.js'
+import type { Evidence } from './evidence.js'
+import { loadParcel, nextParcel, type LoadedParcel, type Parcel } from './parcel.js'
+import type { PlanName } from './plan.js'
+
+/** What is noted with a request. */
+export interface RequestNote {
+  /** Of the creates in it, which all have the same. */
+  readonly plan: PlanName | undefined
+  readonly kind: Parcel['kind']
+  /** Entries in it, when it is a Bundle. */
+  readonly n?: number
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
+/** What sending asks of a delivery; `DeliveryContext` fits. */
+export interface SendingContext {
+  readonly signal: AbortSignal
+  /** Durable before the bytes leave. */
+  mark(sequences: readonly number[], note: RequestNote): Promise<void>
+}
+
+/** A parcel whose turn comes next. */
+export interface NextParcel {
+  readonly parcel: Parcel
+  /** Its Bundle, when that could be put together in advance. */
+  readonly loaded?: Promise<LoadedParcel | Outcome>
+}
+
+/**
+ * Prepares the next request of a run while one is on its way: its mark is made durable and its Bundle put together,
+ * so that neither a disk nor a processor is waited for in between.
+ */
+export interface Ahead {
+  /** The context of the run; its `mark` uses what was announced. */
+  readonly context: SendingContext
+  /** Takes what was prepared for these items, or looks what may travel together now. */
+  take(items: readonly Item[]): NextParcel
+  /** As soon as the present request has left, its successor is prepared: the first of these items. */
+  follow(items: readonly Item[]): void
+}
+
+interface Prepared extends NextParcel {
+  readonly items: readonly Item[]
+  readonly evidence: Evidence
+  readonly note: RequestNote
+  readonly announcement: Announcement
+}
+
+/** An older note would tell too early a time; a mark of its own costs nothing beside so slow a request. */
+const freshMs = 1_000
+
+export function lookAhead(context: DeliveryContext, destination: Destination, world: DeliveryWorld): Ahead {
+  let following: readonly Item[] = []
+  let prepared: Prepared | undefined
+
+  function prepare(): void {
+    const items = following
+    following = []
+    prepared = undefined
+    if (items.length === 0) return
+    const parcel = nextParcel(items, destination, world)
+    if (!parcel.items.every((item) => mayBeAnnounced(item, destination, world))) return
+    const note = noteOf(parcel, destination, world)
+    const sequences = parcel.items.map(({ entry }) => entry.sequence)
+    const announcement = context.announce(sequences, note)
+    prepared = { items, parcel, note, announcement, evidence: destination.dossier.current() }
+    if (parcel.kind === 'single') return
+    // Not before the disk has been waited for: by then the present request has left.
+    const loaded = announcement.noted.then(() => loadParcel(parcel, destination, world))
+    // Whoever takes it sees what is wrong with it.
+    loaded.catch(() => undefined)
+    prepared = { ...prepared, loaded }
+  }
+
+  return {
+    context: {
+      signal: context.signal,
+      async mark(sequences, note) {
+        const announced = prepared
+        prepared = undefined
+        if (announced !== undefined && isAbout(announced, sequences, note))
+          await announced.announcement.leave()
+        else await context.mark(sequences, note)
+        prepare()
+      },
+    },
+    take(items) {
+      const usable =
+        prepared?.evidence === destination.dossier.current() && prepared.items[0] === items[0]
+          ? prepared
+          : undefined
+      if (usable === undefined) prepared = undefined
+      return usable ?? { parcel: nextParcel(items, destination, world) }
+    },
+    follow(items) {
+      following = items
+    },
+  }
+}
+
+/**
+ * After a crash an announced entry is unknown although it may never have left: only where that costs a question at
+ * most, never a person's time. What waits for a receipt of its neighbour cannot be put together yet.
+ */
+function mayBeAnnounced(item: Item, destination: Destination, world: DeliveryWorld): boolean {
+  const { refs, of, seal } = item.header
+  if (refs !== undefined || of !== undefined || seal === true) return false
+  const { name, unknown, guarantee } = planOf(item, destination, world)
+  return name !== 'unsupported' && (unknown === 'replay' || guarantee === 'once')
+}
+
+/** What is noted with the request that carries a parcel. */
+export function noteOf({ kind, items }: Parcel, destination: Destination, world: DeliveryWorld): RequestNote {
+  const witness = kind === 'single' ? items[0] : items.find(({ header }) => header.place !== undefined)
+  return {
+    plan: witness === undefined ? undefined : planOf(witness, destination, world).name,
+    kind,
+    ...(kind === 'single' ? {} : { n: items.length }),
+    at: world.now(),
+  }
+}
+
+function isAbout({ parcel, note }: Prepared, sequences: readonly number[], now: RequestNote): boolean {
+  const age = now.at - note.at
+  return (
+    now.plan === note.plan &&
+    now.kind === note.kind &&
+    age >= 0 &&
+    age < freshMs &&
+    sequences.length === parcel.items.length &&
+    sequences.every((sequence, at) => parcel.items[at]?.entry.sequence === sequence)
+  )
+}
