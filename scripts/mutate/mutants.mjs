@@ -148,7 +148,7 @@ export const mutants = [
     file: `${core}/src/lane-index/leases.ts`,
     replace: "if (!lease.remaining.has(sequence)) throw lost('the lease does not hold this entry any more')",
     by: '',
-    tests: [`${core}/test/lane-index.test.ts`, `${core}/test/memory-storage.shared.test.ts`],
+    tests: [`${core}/test/lane-index-model.test.ts`, `${core}/test/memory-storage.shared.test.ts`],
   },
   {
     name: 'queue-core: the mark before the bytes leave',
@@ -169,7 +169,7 @@ export const mutants = [
     file: `${core}/src/lane-index/leases.ts`,
     replace: 'details.markOpen = true',
     by: 'details.markOpen = false',
-    tests: [`${core}/test/lane-index.test.ts`, `${core}/test/memory-storage.shared.test.ts`],
+    tests: [`${core}/test/lane-index-model.test.ts`, `${core}/test/memory-storage.shared.test.ts`],
   },
   {
     name: 'queue-core: the once check',

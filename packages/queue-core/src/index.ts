@@ -1,5 +1,5 @@
 export { copyStorage, type CopyOptions, type CopyResult } from './copy/copy-storage.js'
-export { QueueError, type QueueErrorCode } from './errors.js'
+export { noSuchEntry, QueueError, type QueueErrorCode } from './errors.js'
 export { keyIndex, type KeyIndex } from './lane-index/key-index.js'
 export { keyTable, type KeyTable } from './lane-index/key-table.js'
 export { dumpLaneIndex, laneIndex, loadLaneIndex } from './lane-index/lane-index.js'
@@ -41,6 +41,7 @@ export type {
   StopOptions,
   WaitOptions,
 } from './outbox/types.js'
+export { leaseLost, noteConflict, queueFull, storageClosed, wrongState } from './refusals.js'
 export { steadyClock, type SteadyClock } from './internal/steady-clock.js'
 export type { RecordCipher } from './sealed/record-cipher.js'
 export { sealedRecords } from './sealed/sealed-records.js'

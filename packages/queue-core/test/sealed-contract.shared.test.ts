@@ -2,7 +2,7 @@ import { describe, it } from 'vitest'
 import { memoryStorage, sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
 import { runStorageContract } from '@fhir-outbox/queue-core/storage-contract'
 import { memoryData, memoryHandle, type MemoryData } from '../src/memory-storage.js'
-import { aesCipher, type TestCipher } from './aes-cipher.js'
+import { aesCipher, atOnceCipher, type TestCipher } from './aes-cipher.js'
 
 let clock = 1_000_000_000
 const now = (): number => clock
@@ -11,9 +11,9 @@ const elapse = (ms: number): void => {
 }
 
 runStorageContract({
-  name: 'sealed memory',
+  name: 'sealed memory, by a cipher that answers at once',
   runner: { describe, it },
-  create: async () => sealStorage(memoryStorage({ now }), aesCipher()),
+  create: async () => sealStorage(memoryStorage({ now }), atOnceCipher()),
   elapse,
 })
 

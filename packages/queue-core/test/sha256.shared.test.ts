@@ -25,9 +25,7 @@ describe('hashes, by whatever the platform has', () => {
     const hash = hmacSha256(encodeText('Jefe'))
     for (let round = 0; round < 2; round++) {
       // 5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843
-      expect(hash(encodeText('what do ya want for nothing?'))).toBe(
-        'W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM',
-      )
+      expect(hash('what do ya want for nothing?')).toBe('W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM')
     }
   })
 })

@@ -1,5 +1,6 @@
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 as portable } from '@noble/hashes/sha2.js'
+import { encodeText } from './bytes.js'
 import { toHex } from './bytes.js'
 
 /** What is used of `node:crypto`. */
@@ -10,7 +11,7 @@ interface NodeCrypto {
   createHmac(
     algorithm: 'sha256',
     key: unknown,
-  ): { update(bytes: Uint8Array): { digest(encoding: 'base64url'): string } }
+  ): { update(text: string): { digest(encoding: 'base64url'): string } }
 }
 
 /** For records: small, and hashed by the thousand, where a promise for each would take longer than the hash. */
@@ -33,16 +34,16 @@ export function sha256Hex(bytes: Uint8Array): string | Promise<string> {
   return subtle.digest('SHA-256', bytes.slice()).then((digest) => toHex(new Uint8Array(digest)))
 }
 
-/** HMAC-SHA-256 under one key, in base64url without padding. */
-export function hmacSha256(key: Uint8Array): (bytes: Uint8Array) => string {
+/** HMAC-SHA-256 of texts under one key, in base64url without padding. */
+export function hmacSha256(key: Uint8Array): (text: string) => string {
   const node = nodeCrypto()
   if (node !== undefined) {
     const secret = node.createSecretKey(key)
-    return (bytes) => node.createHmac('sha256', secret).update(bytes).digest('base64url')
+    return (text) => node.createHmac('sha256', secret).update(text).digest('base64url')
   }
   const keyed = hmac.create(portable, key)
   // Cloned: the key is mixed in once.
-  return (bytes) => base64url(keyed.clone().update(bytes).digest())
+  return (text) => base64url(keyed.clone().update(encodeText(text)).digest())
 }
 
 function base64url(bytes: Uint8Array): string {

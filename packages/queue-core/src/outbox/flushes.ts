@@ -84,7 +84,7 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
       telling = false
     })
     const { delivered, dead } = flush
-    for (const caller of [...flush.callers]) {
+    for (const caller of flush.callers) {
       try {
         caller.onProgress?.({ delivered, dead, waiting })
       } catch (error) {

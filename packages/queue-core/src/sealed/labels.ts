@@ -1,4 +1,3 @@
-import { encodeText } from '../internal/bytes.js'
 import { hmacSha256 } from '../internal/sha256.js'
 
 /** What the adapter sees instead of a name: a keyed hash, the same for the same name. */
@@ -18,7 +17,7 @@ export function createLabels(hashKey: Uint8Array): Labels {
   const known = { lane: new Map<string, string>(), gate: new Map<string, string>() }
 
   function labelOf(kind: LabelKind, name: string): string {
-    return hash(encodeText(`${kind}\u0000${name}`))
+    return hash(`${kind}\u0000${name}`)
   }
 
   return {

@@ -4,7 +4,7 @@
  * they must not wait for one. Any other failure of `decrypt` says that the record is not what `encrypt` made.
  *
  * What `encrypt` returns must say by itself which key opens it, so that keys can be rotated, and may be at most
- * 512 bytes longer than the record. It is the caller's from then on.
+ * 512 bytes longer than the record. Both return new bytes, and the bytes passed in are theirs only until they answer.
  */
 export interface RecordCipher {
   encrypt(record: Uint8Array, associatedData: Uint8Array): Uint8Array | Promise<Uint8Array>

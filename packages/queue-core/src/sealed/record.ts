@@ -75,7 +75,7 @@ function unpackHead(bytes: Uint8Array): Head {
 }
 
 /** Header: sealed head as a block, length of the sealed payload, and the beginning of the sealed payload. */
-function frame(sealedHead: Uint8Array, sealed: Uint8Array, payloadLength: number): SealedRecord {
+function frame([sealedHead, sealed]: readonly [Uint8Array, Uint8Array], payloadLength: number): SealedRecord {
   const split = Math.max(0, sealed.length - payloadLength)
   const lengthAt = 4 + sealedHead.length
   const header = new Uint8Array(lengthAt + 4 + split)
@@ -100,7 +100,7 @@ export function sealRecord(
   const { lane, gate, key, header } = head
   const sealedHead = sealer.seal('head', label, pack([lane, gate, key], header, sealer.borrow))
   const sealed = sealer.seal('payload', label, payload)
-  return andThen(both(sealedHead, sealed), (parts) => frame(...parts, payload.length))
+  return andThen(both(sealedHead, sealed), (parts) => frame(parts, payload.length))
 }
 
 /** The sealed head of a header, a view, and the sealed payload that began in it. Throws when they are cut off. */
