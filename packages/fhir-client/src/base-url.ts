@@ -13,7 +13,7 @@ export interface BaseUrl {
 
 /** Throws `ERR_INVALID_URL`. Values are not repeated in the message: a wrong URL may hold credentials. */
 export function parseBaseUrl(text: string): BaseUrl {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = parseUrl(text)
   if (
     url === undefined ||
     (url.protocol !== 'https:' && url.protocol !== 'http:') ||
@@ -51,12 +51,22 @@ export function resolvePath(base: BaseUrl, path: string): URL {
   const suspicious = /[\u0000-\u001f\u007f\\#]/.test(relative)
   const foreign = relative.startsWith('/') || /^[a-z][a-z0-9+.-]*:/i.test(relative)
   const joined = base.href + (relative === '' || relative.startsWith('?') ? relative : `/${relative}`)
-  if (suspicious || foreign || !URL.canParse(joined) || !isBelow(base, new URL(joined))) {
+  const url = suspicious || foreign ? undefined : parseUrl(joined)
+  if (url === undefined || !isBelow(base, url)) {
     throw new FhirError('ERR_INVALID_URL', 'The path of the request does not lead below the base URL.', {
       sent: 'no',
     })
   }
-  return new URL(joined)
+  return url
+}
+
+/** Parsed once: asking whether it can be would parse it as well. */
+export function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether a URL is the base or below it. */

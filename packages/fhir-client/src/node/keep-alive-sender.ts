@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from 'undici'
+import { parseUrl } from '../base-url.js'
 import { FhirError, requestAborted } from '../errors.js'
 import { bareCause, classifyNetworkFailure, type NetworkFailure } from '../network-failure.js'
 import type { ResponseHeaders, Sender, SenderResponse, SendRequest } from '../sender.js'
@@ -80,7 +81,7 @@ function dispatch(
 ): void {
   const { method, url, headers, body, timeoutMs, signal } = request
   if (signal?.aborted === true) return reject(requestAborted('no', signal.reason))
-  const target = URL.canParse(url) ? new URL(url) : undefined
+  const target = parseUrl(url)
   if (target === undefined) return reject(failure(request, '', { code: 'ERR_INVALID_URL', sent: 'no' }))
   const path = target.pathname
   /** Set once bytes may leave. */
