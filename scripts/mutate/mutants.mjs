@@ -146,7 +146,8 @@ export const mutants = [
   {
     name: 'queue-core: the fence of a lease',
     file: `${core}/src/lane-index/leases.ts`,
-    replace: "if (!lease.remaining.has(sequence)) throw lost('the lease does not hold this entry any more')",
+    replace:
+      "if (!lease.remaining.has(sequence)) throw leaseLost('the lease does not hold this entry any more')",
     by: '',
     tests: [`${core}/test/lane-index-model.test.ts`, `${core}/test/memory-storage.shared.test.ts`],
   },

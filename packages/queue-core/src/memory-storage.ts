@@ -1,8 +1,9 @@
-import { QueueError } from './errors.js'
+import type { QueueError } from './errors.js'
 import { steadyClock } from './internal/steady-clock.js'
 import { keyIndex, type KeyIndex } from './lane-index/key-index.js'
 import { laneIndex } from './lane-index/lane-index.js'
 import type { IndexedEntry, LaneIndex, Retention } from './lane-index/types.js'
+import { noteConflict, queueFull, storageClosed } from './refusals.js'
 import type {
   Appended,
   Entry,
@@ -100,19 +101,17 @@ export function memoryStorage(options: MemoryStorageOptions = {}): QueueStorage 
   })
 }
 
-function queueFull(data: MemoryData, entries: number, bytes: number): QueueError {
-  const { limits } = data
-  const message = `the queue would hold ${entries} of ${limits.entries} entries and ${bytes} of ${limits.bytes} bytes`
-  return new QueueError('ERR_QUEUE_FULL', message, {
-    hint: 'Nothing was stored. Deliver or discard entries first, or raise the limits.',
-  })
+function tooMany({ limits }: MemoryData, entries: number, bytes: number): QueueError {
+  return queueFull(
+    `the queue would hold ${entries} of ${limits.entries} entries and ${bytes} of ${limits.bytes} bytes`,
+  )
 }
 
 function checkRoom(data: MemoryData, drafts: readonly EntryDraft[]): void {
   const stats = data.index.stats(data.now())
   const entries = stats.waiting + stats.dead + drafts.length
   const bytes = drafts.reduce((sum, draft) => sum + draft.payload.length, stats.bytes)
-  if (entries > data.limits.entries || bytes > data.limits.bytes) throw queueFull(data, entries, bytes)
+  if (entries > data.limits.entries || bytes > data.limits.bytes) throw tooMany(data, entries, bytes)
 }
 
 /** Which drafts are new; those that `once` knows already, also from the same call, are not. */
@@ -198,11 +197,7 @@ function putNote(data: MemoryData, name: string, bytes: Uint8Array, expectedVers
   checkNoteName(name)
   checkNote(bytes)
   const version = data.notes.get(name)?.version ?? 0
-  if (version !== expectedVersion) {
-    throw new QueueError('ERR_NOTE_CONFLICT', `the note has version ${version}, not ${expectedVersion}`, {
-      hint: 'Read the note again, apply the change to what it says now, and put it with that version.',
-    })
-  }
+  if (version !== expectedVersion) throw noteConflict(version, expectedVersion)
   data.notes.set(name, { bytes: bytes.slice(), version: version + 1 })
   return version + 1
 }
@@ -231,8 +226,7 @@ export function memoryHandle(data: MemoryData, supports: StorageSupport): QueueS
   let closed = false
 
   function open(): void {
-    if (!closed) return
-    throw new QueueError('ERR_STORAGE_CLOSED', 'the storage is closed', { hint: 'Open it again.' })
+    if (closed) throw storageClosed()
   }
 
   function notify(): void {

@@ -22,10 +22,6 @@ export function storageFailed(what: string, cause: unknown): QueueError {
   })
 }
 
-export function storageClosed(): QueueError {
-  return new QueueError('ERR_STORAGE_CLOSED', 'the storage is closed', { hint: 'Open it again.' })
-}
-
 export function storageLocked(directory: string, holder: string): QueueError {
   return new QueueError('ERR_STORAGE_LOCKED', `${directory} is in use by ${holder}`, {
     hint: 'Only one process may use a storage directory: stop the other one, or choose another directory.',

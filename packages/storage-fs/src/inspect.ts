@@ -1,9 +1,10 @@
 import { QueueError, type QueueStats, steadyClock } from '@fhir-outbox/queue-core'
 import { storageFailed } from './errors.js'
 import { type FsPort, systemCode } from './fs-port.js'
+import type { Catalog } from './internal/catalog.js'
 import { readHolder } from './internal/lock.js'
 import { recover } from './internal/recover.js'
-import { segmentFiles } from './internal/segment-files.js'
+import { DamagedRecord, segmentFiles, type SegmentFiles } from './internal/segment-files.js'
 import { nodeFs } from './node-fs.js'
 
 /** What a look at a storage directory from outside shows. */
@@ -21,6 +22,8 @@ export interface FsInspection {
   readonly unreadable: readonly number[]
   /** Sequence that the next entry will get. */
   readonly nextSequence: number
+  /** The named notes that can be read. */
+  readonly notes: ReadonlyMap<string, Uint8Array>
 }
 
 /** Options of `inspectFsStorage`. */
@@ -80,8 +83,22 @@ async function look(fs: FsPort, directory: string): Promise<FsInspection> {
       unfinishedBytes: recovered.cutBytes,
       unreadable: recovered.lost.map(({ sequence }) => sequence),
       nextSequence: recovered.nextSequence,
+      notes: await notesOf(catalog, files),
     }
   } finally {
     await files.close()
   }
+}
+
+async function notesOf({ notes }: Catalog, files: SegmentFiles): Promise<ReadonlyMap<string, Uint8Array>> {
+  const read = new Map<string, Uint8Array>()
+  const reader = files.reader()
+  for (const [name, { location }] of notes) {
+    try {
+      read.set(name, (await reader.frame(location, 4096)).data.slice())
+    } catch (error) {
+      if (!(error instanceof DamagedRecord)) throw error
+    }
+  }
+  return read
 }

@@ -1,4 +1,5 @@
-import { noSuchEntry, QueueError } from '../errors.js'
+import { noSuchEntry } from '../errors.js'
+import { wrongState } from '../refusals.js'
 import type { Decision, EntryState } from '../storage-port.js'
 import { describe, toRestore } from './describe.js'
 import { dumpState, loadState } from './dump.js'
@@ -32,12 +33,6 @@ import {
   WAITING,
 } from './states.js'
 import type { IndexedDraft, LaneIndex, LaneIndexOptions, RestoredEntry } from './types.js'
-
-function wrongState(sequence: number, state: string, wanted: string): QueueError {
-  return new QueueError('ERR_WRONG_STATE', `entry ${sequence} is ${state}, ${wanted}`, {
-    hint: 'Read the entry again and decide on what it is now.',
-  })
-}
 
 function requireRow(state: IndexState, sequence: number): number {
   const row = rowFor(state, sequence)

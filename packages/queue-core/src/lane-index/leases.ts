@@ -1,16 +1,10 @@
-import { QueueError } from '../errors.js'
+import { leaseLost } from '../refusals.js'
 import type { AttemptNote, LeaseRequest, NothingReady, Settlement } from '../storage-port.js'
 import { applySettlement, becomeUnknown, rowFor } from './entries.js'
 import { headRun, place } from './lanes.js'
 import { detailsOf, goesFirst, headDueAt, type Gate, type IndexState, type LeaseRecord } from './state.js'
 import { UNKNOWN } from './states.js'
 import type { IndexedLease } from './types.js'
-
-function lost(message: string): QueueError {
-  return new QueueError('ERR_LEASE_LOST', message, {
-    hint: 'Drop the result: whoever holds the lane now will find out about these entries.',
-  })
-}
 
 /** Lets time pass: leases expire, delayed lanes become ready. */
 export function advance(state: IndexState, now: number): void {
@@ -132,11 +126,11 @@ export function takeLease(
 /** The fence: the current lease of that id, holding all of these entries. */
 export function currentLease(state: IndexState, id: string, sequences: readonly number[]): LeaseRecord {
   const lease = state.leases.get(id)
-  if (lease === undefined) throw lost('the lease has expired or has ended')
+  if (lease === undefined) throw leaseLost('the lease has expired or has ended')
   const asked = new Set(sequences)
-  if (asked.size !== sequences.length) throw lost('an entry is named twice')
+  if (asked.size !== sequences.length) throw leaseLost('an entry is named twice')
   for (const sequence of asked) {
-    if (!lease.remaining.has(sequence)) throw lost('the lease does not hold this entry any more')
+    if (!lease.remaining.has(sequence)) throw leaseLost('the lease does not hold this entry any more')
   }
   return lease
 }

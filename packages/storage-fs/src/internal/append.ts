@@ -1,4 +1,4 @@
-import { type Appended, checkDrafts, type EntryDraft, QueueError } from '@fhir-outbox/queue-core'
+import { type Appended, checkDrafts, type EntryDraft, queueFull } from '@fhir-outbox/queue-core'
 import { coded } from '../errors.js'
 import { keyHash } from './key-table.js'
 import type { NewEntry } from './log-writer.js'
@@ -68,10 +68,9 @@ export function createAppender(store: Store, room: Room): Appender {
       roomLeft = { entries: some(limits.entries, entries), bytes: some(limits.bytes, total) }
       return
     }
-    const message = `the queue would hold ${entries} of ${limits.entries} entries and ${total} of ${limits.bytes} bytes`
-    throw new QueueError('ERR_QUEUE_FULL', message, {
-      hint: 'Nothing was stored. Deliver or discard entries first, or raise the limits.',
-    })
+    throw queueFull(
+      `the queue would hold ${entries} of ${limits.entries} entries and ${total} of ${limits.bytes} bytes`,
+    )
   }
 
   /** The lowest known entry with this key that is on disk. */

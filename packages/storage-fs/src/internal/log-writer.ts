@@ -1,5 +1,5 @@
-import { type EntryDraft, QueueError } from '@fhir-outbox/queue-core'
-import { storageClosed, storageFailed } from '../errors.js'
+import { type EntryDraft, QueueError, storageClosed } from '@fhir-outbox/queue-core'
+import { storageFailed } from '../errors.js'
 import { type ByteWriter, byteWriter } from './bytes.js'
 import type { DigestedEntry } from './digest.js'
 import { beginFrame, decodeFrameHeader, endFrame, FRAME_HEADER_BYTES, sealFrame } from './frame.js'

@@ -1,4 +1,4 @@
-import { checkNote, checkNoteName, type NoteStore, QueueError } from '@fhir-outbox/queue-core'
+import { checkNote, checkNoteName, noteConflict, type NoteStore } from '@fhir-outbox/queue-core'
 import { NOTE } from './records.js'
 import { requireOpen, type Store } from './store.js'
 
@@ -36,11 +36,7 @@ export function createNotes(store: Store): Required<NoteStore> {
   async function put(name: string, bytes: Uint8Array, expectedVersion: number): Promise<number> {
     store.writer.check()
     const version = catalog.notes.get(name)?.version ?? 0
-    if (version !== expectedVersion) {
-      throw new QueueError('ERR_NOTE_CONFLICT', `the note has version ${version}, not ${expectedVersion}`, {
-        hint: 'Read the note again, apply the change to what it says now, and put it with that version.',
-      })
-    }
+    if (version !== expectedVersion) throw noteConflict(version, expectedVersion)
     await writeNote(store, name, version + 1, bytes, undefined)
     return version + 1
   }

@@ -1,5 +1,4 @@
-import type { Retention } from '@fhir-outbox/queue-core'
-import { storageClosed } from '../errors.js'
+import { type Retention, storageClosed } from '@fhir-outbox/queue-core'
 import type { FsPort } from '../fs-port.js'
 import type { Catalog } from './catalog.js'
 import type { LogWriter } from './log-writer.js'
