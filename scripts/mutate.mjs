@@ -42,7 +42,7 @@ async function runTests(copy, tests, pattern) {
     [
       join(root, 'node_modules/vitest/vitest.mjs'),
       'run',
-      '--project=node',
+      '--project=node*',
       '--bail=1',
       '--reporter=json',
       `--outputFile=${report}`,
