@@ -7,11 +7,14 @@ import { freshFolder } from './storage/folder.js'
 
 declare global {
   /** What the `page.ts` of a benchmark offers. */
-  var benchmark: (rounds: number) => Promise<readonly Figure[]>
+  var benchmark: (rounds: number, server: string) => Promise<readonly Figure[]>
 }
 
-/** Runs the `page.ts` of a benchmark in Chromium, with its profile on the disk, in an empty page of this machine. */
-export async function figuresOfPage(rounds: number): Promise<readonly Figure[]> {
+/**
+ * Runs the `page.ts` of a benchmark in Chromium, with its profile on the disk, in an empty page of this machine.
+ * `fhirServer` is the base URL of one that it may talk to.
+ */
+export async function figuresOfPage(rounds: number, fhirServer = ''): Promise<readonly Figure[]> {
   const server = createServer((_request, response) => {
     response.setHeader('Content-Type', 'text/html')
     response.end('<!doctype html><title>bench</title>')
@@ -31,7 +34,10 @@ export async function figuresOfPage(rounds: number): Promise<readonly Figure[]> 
     const { port } = server.address() as AddressInfo
     await page.goto(`http://127.0.0.1:${port}/`)
     await page.addScriptTag({ content: readFileSync(new URL('page.global.js', import.meta.url), 'utf8') })
-    return await page.evaluate((count) => globalThis.benchmark(count), rounds)
+    return await page.evaluate(([count, url]) => globalThis.benchmark(count, url), [
+      rounds,
+      fhirServer,
+    ] as const)
   } finally {
     await context.close()
     server.close()

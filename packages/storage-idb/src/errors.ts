@@ -1,14 +1,10 @@
-import { QueueError, type QueueErrorCode } from '@fhir-outbox/queue-core'
+import { QueueError, queueFull, type QueueErrorCode } from '@fhir-outbox/queue-core'
 
 function refusal(code: QueueErrorCode, message: string, hint: string, cause?: unknown): QueueError {
   return new QueueError(code, message, { hint, cause })
 }
 
 const untouched = 'Nothing was changed.'
-
-export function storageClosed(): QueueError {
-  return refusal('ERR_STORAGE_CLOSED', 'the storage is closed', 'Open it again.')
-}
 
 export function unsupported(cause?: unknown): QueueError {
   return refusal(
@@ -57,47 +53,6 @@ export function takenAway(): QueueError {
     'ERR_STORAGE_FAILED',
     'the browser closed the database',
     'Site data was cleared or evicted, or the disk failed: open it again and see what is left.',
-  )
-}
-
-export function leaseLost(): QueueError {
-  return refusal(
-    'ERR_LEASE_LOST',
-    'this handle does not hold the lease any more',
-    'Drop the result: whoever holds the lane now will find out about these entries.',
-  )
-}
-
-export function noSuchEntry(sequence: number): QueueError {
-  return refusal(
-    'ERR_NO_SUCH_ENTRY',
-    `there is no entry ${sequence}`,
-    'It never existed, or it was settled longer ago than settled entries are kept.',
-  )
-}
-
-export function wrongState(sequence: number, state: string, wanted: string): QueueError {
-  return refusal(
-    'ERR_WRONG_STATE',
-    `entry ${sequence} is ${state}, ${wanted}`,
-    'Read the entry again and decide on what it is now.',
-  )
-}
-
-export function noteConflict(version: number, expected: number): QueueError {
-  return refusal(
-    'ERR_NOTE_CONFLICT',
-    `the note has version ${version}, not ${expected}`,
-    'Read the note again, apply the change to what it says now, and put it with that version.',
-  )
-}
-
-export function queueFull(message: string, cause?: unknown): QueueError {
-  return refusal(
-    'ERR_QUEUE_FULL',
-    message,
-    'Nothing was stored. Deliver or discard entries, free space, or raise the limits.',
-    cause,
   )
 }
 

@@ -5,20 +5,21 @@ import {
   checkMarks,
   checkNote,
   checkNoteName,
+  noteConflict,
   steadyClock,
+  storageClosed,
   type KeptNote,
   type QueueError,
   type QueueLimits,
   type QueueStorage,
   type Retention,
 } from '@fhir-outbox/queue-core'
-import { movedOn, noteConflict, storageClosed, takenAway, translated } from './errors.js'
+import { movedOn, takenAway, translated } from './errors.js'
 import { appending } from './internal/append.js'
 import { createBell } from './internal/bell.js'
 import { createCommits, type Latest, type Operation } from './internal/commits.js'
 import { openDatabase } from './internal/database.js'
 import { decideOne } from './internal/decide.js'
-import { markEntries, renewLease, settleAll } from './internal/drain.js'
 import { createDrainer } from './internal/drainer.js'
 import { createListeners } from './internal/listeners.js'
 import { owned } from './internal/owned.js'
@@ -82,7 +83,8 @@ function platformLocks(): Locks | undefined {
  */
 export async function openIdbStorage(options: IdbStorageOptions): Promise<IdbStorage> {
   const { name, receipts = {}, persist = true } = options
-  const id = crypto.randomUUID()
+  // Also where a page is not secure and there is no `randomUUID`.
+  const id = crypto.getRandomValues(new Uint32Array(4)).join('-')
   const clock = steadyClock(options.now ?? (() => Date.now()))
   const retention: Retention = {
     maxAgeMs: receipts.maxAgeMs ?? 30 * dayMs,
@@ -170,32 +172,25 @@ export async function openIdbStorage(options: IdbStorageOptions): Promise<IdbSto
     }
   }
 
+  /** `tell`: who is to know that something has changed. */
   async function commit<Result>(
     through: typeof appends,
     operation: Operation<Result>,
-    tell: 'all' | 'others',
+    tell: 'all' | 'others' | 'nobody',
   ): Promise<Result> {
     alive()
     try {
       const result = await track(through.submit(operation))
       if (through === appends) drainer.outdate()
-      bell.ring(tell === 'others')
+      if (tell !== 'nobody') bell.ring(tell === 'others')
       return result
     } catch (error) {
       throw refusal ?? error
     }
   }
 
-  async function onLease(
-    strict: boolean,
-    tell: 'all' | 'others',
-    run: Parameters<typeof drainer.onLease<void>>[0],
-  ): Promise<void> {
-    await commit(drainer.commits, { strict, run: drainer.onLease(run) }, tell)
-  }
-
-  async function onQueue(run: Parameters<typeof drainer.onQueue<void>>[0]): Promise<void> {
-    await commit(drainer.commits, { strict: true, run: drainer.onQueue(run) }, 'all')
+  async function onQueue(run: Parameters<typeof drainer.onQueue>[0]): Promise<void> {
+    await commit(drainer.commits, drainer.onQueue(run), 'all')
   }
 
   /** Everything that was called is over, and nothing is held any more. */
@@ -261,17 +256,16 @@ export async function openIdbStorage(options: IdbStorageOptions): Promise<IdbSto
     async mark(held, notes) {
       alive()
       checkMarks(notes)
-      const copies = owned(notes)
-      await onLease(true, 'others', (one, current) => markEntries(one, current, held, copies))
+      // Nothing that others can see has changed.
+      await commit(drainer.commits, drainer.mark(held, owned(notes)), 'nobody')
     },
     async renew(held, ttlMs) {
-      await onLease(false, 'others', (one, current) => renewLease(one, current, held, ttlMs))
+      await commit(drainer.commits, drainer.renew(held, ttlMs), 'nobody')
     },
     async settle(held, settlements) {
       alive()
       for (const { note } of settlements) checkNote(note)
-      const copies = owned(settlements)
-      await onLease(true, 'all', (one, current) => settleAll(one, current, held, copies, retention))
+      await commit(drainer.commits, drainer.settle(held, owned(settlements)), 'all')
     },
     read: (sequence) => read((snapshot) => readOne(snapshot, sequence)),
     list: (query) => read((snapshot) => listPage(snapshot, query)),

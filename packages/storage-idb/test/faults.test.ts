@@ -2,6 +2,7 @@ import 'fake-indexeddb/auto'
 import { deleteDB } from 'idb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { openIdbStorage, type IdbStorage } from '../src/index.js'
+import type { PayloadPage } from '../src/internal/schema.js'
 import { processLocks } from './support/process-locks.js'
 import { bytes, draft, keyed, leaseFrom, sequencesOf } from './support/tools.js'
 
@@ -99,7 +100,7 @@ describe('commits', () => {
   it('one that finds no room takes no neighbour with it', async () => {
     const opened = await open()
     const large = { ...draft, key: 'large', payload: new Uint8Array(1000) }
-    failWrites('payloads', 'quota', (page) => (page as Uint8Array[]).some((one) => one.length === 1000))
+    failWrites('payloads', 'quota', (page) => (page as PayloadPage).rows.some((one) => one?.length === 1000))
     const answers = await Promise.allSettled([
       opened.append(keyed('a')),
       opened.append([...keyed('half'), large]),
@@ -147,10 +148,21 @@ describe('commits', () => {
     const opened = await open()
     await opened.append(keyed('a'))
     await opened.append(keyed('b'))
-    const { get } = IDBObjectStore.prototype
+    // As when the file behind a value is gone: whatever would read it fails.
+    const { get, getAll } = IDBObjectStore.prototype
+    const failing = (): IDBRequest => {
+      const request = new EventTarget()
+      queueMicrotask(() => request.dispatchEvent(new Event('error', { cancelable: true })))
+      return request as IDBRequest
+    }
     vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(function losing(this: IDBObjectStore, key) {
-      // As when the file behind a value is gone.
-      return this.name === 'payloads' && key === 1 ? get.call(this, 1e9) : get.call(this, key)
+      return this.name === 'payloads' && key === 1 ? failing() : get.call(this, key)
+    })
+    vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function losing(
+      this: IDBObjectStore,
+      ...range
+    ) {
+      return this.name === 'payloads' ? failing() : getAll.apply(this, range)
     })
     const lease = await leaseFrom(opened)
     expect([sequencesOf(lease), lease.setAside]).toEqual([[2], [1]])

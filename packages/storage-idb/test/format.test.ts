@@ -37,9 +37,9 @@ async function writeByHand(): Promise<void> {
         .createObjectStore('states', { keyPath: 'first' })
         .createIndex('listed', 'listed', { multiEntry: true })
       made.createObjectStore('leases', { keyPath: 'id' })
-      for (const store of ['payloads', 'lanes', 'news', 'notes']) made.createObjectStore(store)
-      const meta = made.createObjectStore('meta', { keyPath: 'version' })
-      meta.createIndex('only', 'only', { unique: true })
+      made.createObjectStore('payloads', { keyPath: 'first' })
+      made.createObjectStore('lanes', { keyPath: 'name' })
+      for (const store of ['news', 'notes', 'meta']) made.createObjectStore(store)
     },
   })
   const row = (key: string, lane = 'l'): object => ({
@@ -64,8 +64,8 @@ async function writeByHand(): Promise<void> {
     ],
     listed: [['dead', 2]],
   })
-  await database.put('payloads', [null, bytes, null, bytes], 1)
-  await database.put('payloads', [bytes], 5)
+  await database.put('payloads', { first: 1, rows: [null, bytes, null, bytes] })
+  await database.put('payloads', { first: 5, rows: [bytes] })
   await database.put('leases', {
     id: 'idb1.1',
     lane: 'm',
@@ -74,20 +74,19 @@ async function writeByHand(): Promise<void> {
     expiresAt: 9e15,
     marks: [{ at: 700, notes: [{ sequence: 4, group: 'request' }] }],
   })
-  await database.put('lanes', { pending: 0, receiptHash: new Uint8Array(32).fill(7) }, 'l')
+  await database.put('lanes', { name: 'l', pending: 0, receiptHash: new Uint8Array(32).fill(7) })
   const meta: Meta = {
     version: 9,
-    only: 1,
     lastSequence: 5,
     generation: 1,
     epoch: 0,
     news: 0,
     clock: 1000,
-    lanes: new Map([
-      ['m', { pending: 1 }],
-      ['n', { pending: 1 }],
-    ]),
-    spilledLanes: 1,
+    lanes: [
+      { name: 'm', pending: 1 },
+      { name: 'n', pending: 1 },
+    ],
+    spilled: true,
     counts: {
       accepted: 5,
       waiting: 2,
@@ -101,7 +100,7 @@ async function writeByHand(): Promise<void> {
       lanes: 2,
     },
   }
-  await database.put('meta', meta)
+  await database.put('meta', meta, 1)
   database.close()
 }
 
@@ -191,6 +190,14 @@ describe('opening and losing', () => {
       },
     })
     await expect(open()).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED', cause: { name: 'SecurityError' } })
+  })
+
+  it('serves a page without TLS, which has neither Web Locks nor random UUIDs', async () => {
+    vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) })
+    const storage = await openIdbStorage({ name, locks: null, persist: false })
+    handles.push(storage)
+    await storage.append(keyed('a'))
+    expect(sequencesOf(await leaseFrom(storage))).toEqual([1])
   })
 
   it('a private window that opens no database gets a typed error', async () => {

@@ -32,15 +32,15 @@ describe('a tab beside the one that drains', () => {
     await other.append(keyed('a'))
     await news
     expect(await other.lease(request)).toEqual({ elsewhere: true })
+    const progress = told(other)
     const lease = await leaseFrom(drainer)
+    await progress
     expect(await other.read(1)).toMatchObject({ leased: true, state: 'waiting' })
     expect(await other.stats()).toMatchObject({ waiting: 1, leased: 1 })
     await expect(other.decide(1, { kind: 'withdraw', note: bytes })).rejects.toMatchObject({
       code: 'ERR_WRONG_STATE',
     })
-    const progress = told(other)
     await drainer.mark(lease, [{ sequence: 1, group: 'g' }])
-    await progress
     clock += 1001
     expect(await other.read(1)).toMatchObject({ leased: false, state: 'unknown', mark: { group: 'g' } })
     expect(await other.stats()).toMatchObject({ waiting: 1, leased: 0, unknown: 1 })

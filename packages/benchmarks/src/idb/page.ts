@@ -1,28 +1,25 @@
 import { perSecondOf, quantile, rates } from '../measure.js'
-import type { Figure } from '../report.js'
-import { bareGroups, bareSingle, ours, oursRelaxed, workbox } from './candidates.js'
+import { bareGroups, bareGroupsRelaxed, bareSingle, ours, oursRelaxed, workbox } from './candidates.js'
 import { drainOurs, drainWorkbox } from './drain.js'
+import { uploadOurs, uploadWorkbox } from './upload.js'
 
-async function drainFigure(rounds: number): Promise<Figure> {
+/** Both in turn, round by round. */
+async function pairOf(
+  rounds: number,
+  ours: () => Promise<number>,
+  theirs: () => Promise<number>,
+): Promise<{ readonly ours: number; readonly peer: number }> {
   const mine: number[] = []
-  const theirs: number[] = []
+  const others: number[] = []
   for (let round = 0; round < rounds; round += 1) {
-    mine.push(await drainOurs())
-    theirs.push(await drainWorkbox())
+    mine.push(await ours())
+    others.push(await theirs())
   }
-  return {
-    bench: 'idb',
-    case: 'drain with marks and receipts',
-    unit: '/s',
-    ours: quantile(mine, 0.5),
-    peer: quantile(theirs, 0.5),
-    peerName: 'Workbox shiftRequest (NOT power-safe)',
-    target: 12,
-  }
+  return { ours: quantile(mine, 0.5), peer: quantile(others, 0.5) }
 }
 
-globalThis.benchmark = async (rounds) => {
-  const many = await rates([ours, oursRelaxed, bareGroups, workbox], 64, rounds)
+globalThis.benchmark = async (rounds, server) => {
+  const many = await rates([ours, oursRelaxed, bareGroups, bareGroupsRelaxed, workbox], 64, rounds)
   const one = await rates([ours, bareSingle, workbox], 1, rounds)
   const shared = { bench: 'idb', unit: '/s' }
   const grouped = {
@@ -46,6 +43,13 @@ globalThis.benchmark = async (rounds) => {
     },
     {
       ...shared,
+      case: 'bare groups, 64 callers: what strict costs here',
+      ours: perSecondOf(many, bareGroups),
+      peer: perSecondOf(many, bareGroupsRelaxed),
+      peerName: 'bare relaxed groups (NOT power-safe)',
+    },
+    {
+      ...shared,
       case: 'enqueue, one caller',
       ours: perSecondOf(one, ours),
       peer: perSecondOf(one, workbox),
@@ -53,6 +57,23 @@ globalThis.benchmark = async (rounds) => {
       limit: perSecondOf(one, bareSingle),
       target: 1.5,
     },
-    await drainFigure(rounds),
+    {
+      ...shared,
+      case: 'drain with marks and receipts',
+      ...(await pairOf(rounds, drainOurs, drainWorkbox)),
+      peerName: 'Workbox shiftRequest (NOT power-safe)',
+      target: 12,
+    },
+    {
+      ...shared,
+      case: 'upload in bundles of 100, with marks and receipts',
+      ...(await pairOf(
+        rounds,
+        () => uploadOurs(server),
+        () => uploadWorkbox(server),
+      )),
+      peerName: 'Workbox replayRequests, one by one (NOT power-safe)',
+      target: 30,
+    },
   ]
 }

@@ -1,13 +1,17 @@
-import { checkDrafts, type Appended, type EntryDraft, type QueueLimits } from '@fhir-outbox/queue-core'
-import { queueFull } from '../errors.js'
-import { changeLane, type Commit, type Operation } from './commits.js'
+import {
+  checkDrafts,
+  queueFull,
+  type Appended,
+  type EntryDraft,
+  type QueueLimits,
+} from '@fhir-outbox/queue-core'
+import { changeLane, type Access, type Commit, type Operation } from './commits.js'
 import { stoppersOf } from './holds.js'
 import { setHeads } from './records.js'
 import { answer } from './requests.js'
-import type { Head } from './schema.js'
+import { pageEntries, type Head } from './schema.js'
 
 /** A page ends here: Chromium puts values of 64 KiB and more into files of their own. */
-const pageEntries = 32
 const pageBytes = 48 * 1024
 
 /** What the appends of one commit share. */
@@ -41,7 +45,7 @@ function addRow({ records, meta }: Commit, page: Growing, head: Head, payload: U
   page.payloads.push(payload)
   if (page.first === sequence) {
     // Both grow until they are written, at the end of the commit.
-    records.payloads.set(sequence, page.payloads)
+    records.payloads.set(sequence, { first: sequence, rows: page.payloads })
   }
   if (!page.keys.has(head.key)) page.keys.set(head.key, sequence)
   return sequence
@@ -56,22 +60,22 @@ export function appending(
   let duplicates: readonly (number | undefined)[] = []
   let held: readonly boolean[] = []
 
-  async function sequenceOf({ transaction, records }: Commit, key: string): Promise<number | undefined> {
+  async function sequenceOf({ transaction, records }: Access, key: string): Promise<number | undefined> {
     const first = await answer(transaction.objectStore('heads').index('keys').getKey(key))
     if (typeof first !== 'number') return undefined
     const page = await records.heads.get(first)
     return first + (page?.rows.findIndex((row) => row?.key === key) ?? 0)
   }
 
-  async function prepare(commit: Commit): Promise<void> {
+  async function prepare(access: Access): Promise<void> {
     if (drafts.some(({ once }) => once === true)) {
       duplicates = await Promise.all(
-        drafts.map(({ once, key }) => (once === true ? sequenceOf(commit, key) : undefined)),
+        drafts.map(({ once, key }) => (once === true ? sequenceOf(access, key) : undefined)),
       )
     }
     if (drafts.some(({ after = [] }) => after.length > 0)) {
       held = await Promise.all(
-        drafts.map(async ({ after = [] }) => (await stoppersOf(commit, after)).length > 0),
+        drafts.map(async ({ after = [] }) => (await stoppersOf(access, after)).length > 0),
       )
     }
   }

@@ -1,13 +1,18 @@
 import { QueueError } from '@fhir-outbox/queue-core'
 import { translated } from '../errors.js'
+import { defined } from './defined.js'
 import { recordsIn, type Records } from './records.js'
-import { ended, getMeta, replaceMeta, writing, type Writing } from './requests.js'
+import { ended, getMeta, putMeta, writing, type Writing } from './requests.js'
 import type { LaneRow, Meta } from './schema.js'
 
-/** One transaction that writes. Inside of it nothing is awaited but its own requests. */
-export interface Commit {
+/** A transaction that writes. Inside of it nothing is awaited but its own requests. */
+export interface Access {
   readonly transaction: Writing
   readonly records: Records
+}
+
+/** The same, with the counters as they will be after it. */
+export interface Commit extends Access {
   readonly meta: Meta
   readonly now: number
 }
@@ -17,8 +22,8 @@ export interface Operation<Result> {
   readonly strict: boolean
   /** About how much it writes. */
   readonly bytes?: number
-  /** Reads that the operations of one commit may do at the same time. */
-  readonly prepare?: (commit: Commit) => Promise<unknown>
+  /** What can be read beforehand: that of all operations of a commit, and the counters, are asked for together. */
+  readonly prepare?: (access: Access) => Promise<unknown>
   readonly run: (commit: Commit) => Promise<Result> | Result
 }
 
@@ -60,7 +65,7 @@ interface Waiting {
 const groupBytes = 4 * 1024 * 1024
 const groupSize = 1000
 
-/** So many lanes are kept with the counters, where they cost nothing extra. */
+/** So many lanes are kept with the counters, where they cost nothing extra; what is there is newer than their records. */
 const inlineLanes = 32
 
 /** Counts what waits in a lane. */
@@ -70,36 +75,26 @@ export async function changeLane(
   change: number,
   receiptHash?: Uint8Array,
 ): Promise<void> {
-  const inline = meta.lanes.get(name)
-  const stored = inline !== undefined || meta.spilledLanes === 0 ? undefined : await records.lanes.get(name)
-  const was = inline ?? stored ?? { pending: 0 }
-  const pending = was.pending + change
-  const row: LaneRow = { ...was, pending, ...(receiptHash === undefined ? {} : { receiptHash }) }
-  meta.counts.lanes += Number(pending > 0) - Number(was.pending > 0)
+  const inline = meta.lanes.find((lane) => lane.name === name)
+  const was = inline ?? (meta.spilled ? await records.lanes.get(name) : undefined) ?? { name, pending: 0 }
+  const row: LaneRow = { ...was, pending: was.pending + change, ...defined({ receiptHash }) }
+  meta.counts.lanes += Number(row.pending > 0) - Number(was.pending > 0)
+  const others = meta.lanes.filter((lane) => lane !== inline)
   // The last hash stays: the chain of receipts goes on when the lane is used again.
-  const over = pending === 0 && row.receiptHash === undefined
-  if (stored !== undefined) {
-    records.lanes.set(name, over ? undefined : row)
-    if (over) meta.spilledLanes--
-    return
+  if (row.pending > 0 || row.receiptHash !== undefined) meta.lanes = [...others, row]
+  else {
+    meta.lanes = others
+    if (meta.spilled) records.lanes.set(name, undefined)
   }
-  if (over) {
-    meta.lanes.delete(name)
-    return
-  }
-  if (inline === undefined && meta.lanes.size >= inlineLanes) {
-    const [idle] = [...meta.lanes].filter(([, other]) => other.pending === 0)
-    const [moved, content] = idle ?? [name, row]
-    meta.lanes.delete(moved)
-    records.lanes.set(moved, content)
-    meta.spilledLanes++
-    if (idle === undefined) return
-  }
-  meta.lanes.set(name, row)
+  const [oldest, ...rest] = meta.lanes
+  if (oldest === undefined || rest.length < inlineLanes) return
+  records.lanes.set(oldest.name, oldest)
+  meta.lanes = rest
+  meta.spilled = true
 }
 
 function copyOf(meta: Meta): Meta {
-  return { ...meta, lanes: new Map(meta.lanes), counts: { ...meta.counts } }
+  return { ...meta, counts: { ...meta.counts } }
 }
 
 export function createCommits(options: CommitsOptions): Commits {
@@ -124,7 +119,6 @@ export function createCommits(options: CommitsOptions): Commits {
     commit: Commit,
     certain: boolean,
   ): Promise<(() => void)[]> {
-    await Promise.all(group.map(({ operation }) => operation.prepare?.(commit)))
     const answers: (() => void)[] = []
     for (const { operation, resolve, reject } of group) {
       try {
@@ -147,18 +141,20 @@ export function createCommits(options: CommitsOptions): Commits {
     let next: Meta | undefined
     let answers: readonly (() => void)[] = []
     try {
-      const meta = known === undefined ? await getMeta(transaction) : copyOf(known)
-      if (meta === undefined) throw new Error('the database has lost its counters')
-      const { version } = meta
-      const records = recordsIn(transaction)
-      const commit: Commit = { transaction, records, meta, now: now(meta.clock) }
+      const access = { transaction, records: recordsIn(transaction) }
+      // Why it cannot be read, the transaction says.
+      const reading = getMeta(transaction).catch(() => undefined)
+      const preparing = Promise.all(group.map(({ operation }) => operation.prepare?.(access)))
+      const [counters] = await Promise.all([known ?? reading, preparing])
+      if (counters === undefined) throw new Error('the database has lost its counters')
+      const meta = copyOf(counters)
+      const commit: Commit = { ...access, meta, now: now(meta.clock) }
       answers = await runAll(group, commit, known === undefined)
       finish?.(commit)
-      for (const store of [records.heads, records.states, records.payloads, records.lanes]) {
-        await store.flush(transaction)
-      }
-      next = { ...meta, version: version + 1, clock: commit.now }
-      replaceMeta(transaction, version, next)
+      for (const store of Object.values(access.records)) store.flush(transaction)
+      next = { ...meta, version: counters.version + 1, clock: commit.now }
+      putMeta(transaction, next)
+      if ((await reading)?.version !== counters.version) throw new Error('somebody else has committed')
       transaction.commit()
     } catch (error) {
       failure = error
@@ -189,8 +185,9 @@ export function createCommits(options: CommitsOptions): Commits {
   }
 
   /**
-   * Reading the counters first costs a round trip to the process of the database. They are known already when nobody
-   * else has written since; if somebody has, the commit fails as a whole and is done again with what they are now.
+   * To wait for the counters costs a round trip to the process of the database. They are known already when nobody
+   * else has written since. They are read all the same, behind the back of what is written: if they are others, the
+   * transaction is given up as a whole, and all is done again with what they are now.
    */
   async function commitGroup(group: readonly Waiting[]): Promise<void> {
     const known = options.repeatable === true && latest.writing === 0 ? latest.meta : undefined

@@ -1,4 +1,5 @@
 import { blockedByOldTab, foreignDatabase, newerFormat, translated, unsupported } from '../errors.js'
+import { putMeta, type Writing } from './requests.js'
 import { allStores, emptyMeta } from './schema.js'
 
 /** One step to the next format. It runs in the upgrade's own transaction: all of it happens, or nothing. */
@@ -6,17 +7,17 @@ export type Migration = (database: IDBDatabase, transaction: IDBTransaction) => 
 
 /** The format of a database is the number of steps it has taken. A step that was released never changes. */
 const migrations: readonly Migration[] = [
-  (database) => {
+  (database, transaction) => {
     const heads = database.createObjectStore('heads', { keyPath: 'first' })
     heads.createIndex('keys', 'keys', { multiEntry: true })
     heads.createIndex('after', 'after', { multiEntry: true })
     const states = database.createObjectStore('states', { keyPath: 'first' })
     states.createIndex('listed', 'listed', { multiEntry: true })
+    database.createObjectStore('payloads', { keyPath: 'first' })
     database.createObjectStore('leases', { keyPath: 'id' })
-    for (const name of ['payloads', 'lanes', 'news', 'notes']) database.createObjectStore(name)
-    const meta = database.createObjectStore('meta', { keyPath: 'version' })
-    meta.createIndex('only', 'only', { unique: true })
-    meta.add(emptyMeta)
+    database.createObjectStore('lanes', { keyPath: 'name' })
+    for (const name of ['news', 'notes', 'meta']) database.createObjectStore(name)
+    putMeta(transaction as Writing, emptyMeta)
   },
 ]
 

@@ -1,9 +1,8 @@
-import type { Decision } from '@fhir-outbox/queue-core'
-import { noSuchEntry, wrongState } from '../errors.js'
+import { noSuchEntry, wrongState, type Decision } from '@fhir-outbox/queue-core'
 import { changeLane, type Commit } from './commits.js'
 import { countHeld, stoppersOf } from './holds.js'
 import { getAll } from './requests.js'
-import { find, setHeads, setPayloads, setStates } from './records.js'
+import { dropPayloads, find, setHeads, setStates } from './records.js'
 
 const outcomes = {
   redrive: 'waiting',
@@ -58,8 +57,12 @@ export async function decideOne(commit: Commit, sequence: number, decision: Deci
   const attempts = state === 'waiting' ? 0 : (found.state?.attempts ?? 0)
   const settledAt = state === 'waiting' ? {} : { settledAt: now }
   await setStates(records, first, new Map([[at, { state, attempts, note: decision.note, ...settledAt }]]))
-  if (state !== 'waiting') await setPayloads(records, first, new Map([[at, null]]))
-  else if (payload !== undefined) await setPayloads(records, first, new Map([[at, payload]]))
+  if (state !== 'waiting') await dropPayloads(records, first)
+  else if (payload !== undefined) {
+    const rows = [...((await records.payloads.get(first))?.rows ?? [])]
+    rows[at] = payload
+    records.payloads.set(first, { first, rows })
+  }
   if (header !== undefined || payload !== undefined) {
     const rows = (await records.heads.get(first))?.rows ?? []
     setHeads(records, first, rows.with(at, { ...head, payloadBytes, header: header ?? head.header }))

@@ -1,5 +1,7 @@
 import {
+  leaseLost,
   type AttemptNote,
+  type IndexedEntry,
   type IndexedLease,
   type Lease,
   type LeasedEntry,
@@ -8,32 +10,18 @@ import {
   type Retention,
   type Settlement,
 } from '@fhir-outbox/queue-core'
-import { leaseLost } from '../errors.js'
 import { changeLane, type Commit } from './commits.js'
-import { dropPayloads, findAt, pageOf, setHeads, setStates } from './records.js'
+import { defined } from './defined.js'
+import { dropManyPayloads, fetchPages, pageOf, setHeads, setStates, type Page } from './records.js'
 import { getAll, put, remove, type Writing } from './requests.js'
 import type { LeaseRow, State } from './schema.js'
-import { abandon, drainsUntil, type Drain, type Held } from './take-over.js'
-
-/** Pages of one read. */
-const chunk = 100
+import { abandon, loadPages, type Drain, type Held } from './take-over.js'
 
 /** Brings the index up to what everybody has committed. */
 async function catchUp({ transaction, meta, now }: Commit, drain: Drain): Promise<void> {
   const { index } = drain
   while (drain.lastSequence < meta.lastSequence) {
-    // A page is of one commit: none of them is known in part.
-    const range = IDBKeyRange.bound(drain.lastSequence, meta.lastSequence, true)
-    const pages = await getAll(transaction, 'heads', range, chunk)
-    for (const { first, rows } of pages) {
-      for (const [at, row] of rows.entries()) {
-        if (row === null) continue
-        const { lane, gate, after = [], payloadBytes, appendedAt } = row
-        index.add({ sequence: first + at, location: first, lane, gate, after, payloadBytes, appendedAt }, now)
-      }
-    }
-    const last = pages.at(-1)
-    drain.lastSequence = last === undefined ? meta.lastSequence : last.first + last.rows.length - 1
+    drain.lastSequence = await loadPages(transaction, meta, drain.lastSequence, index, now)
   }
   if (drain.epoch !== meta.epoch) {
     index.hurry(now)
@@ -72,11 +60,19 @@ export async function enter(commit: Commit, drain: Drain): Promise<boolean> {
   return true
 }
 
-/** After every call of who drains: what only the index knows, and how long it is this one. */
-export function leave({ meta, now }: Commit, drain: Drain | undefined): void {
-  if (drain?.generation !== meta.generation || meta.drainer === undefined) return
-  meta.counts.held = drain.index.stats(now).held
-  meta.drainer = { id: meta.drainer.id, until: drainsUntil(now, drain.held.values()) }
+/** The counters follow what the call changes in the index, which remembers less than they cover; lanes count themselves. */
+export async function counted<Result>(
+  { meta: { counts }, now }: Commit,
+  { index }: Drain,
+  call: () => Promise<Result> | Result,
+): Promise<Result> {
+  const before = index.stats(now)
+  const result = await call()
+  const after = index.stats(now)
+  for (const name of Object.keys(counts) as (keyof typeof counts)[]) {
+    if (name !== 'lanes') counts[name] += after[name] - before[name]
+  }
+  return result
 }
 
 function holding(drain: Drain, id: string): Held {
@@ -91,50 +87,30 @@ function hold(transaction: Writing, drain: Drain, held: Held): void {
 }
 
 /** The record of an entry cannot be read back: it leaves its lane, and keeps what is left of it. */
-async function quarantine(commit: Commit, drain: Drain, sequence: number): Promise<void> {
-  const { records, meta, now } = commit
-  const { counts } = meta
-  const entry = drain.index.entry(sequence, now)
-  if (entry === undefined) return
-  drain.index.quarantine(sequence, now)
-  const change: State = { state: 'quarantined', attempts: entry.attempts }
-  await setStates(records, entry.location, new Map([[sequence - entry.location, change]]))
-  counts.waiting--
-  counts.quarantined++
-  counts.bytes -= entry.payloadBytes
-  if (entry.state === 'unknown') counts.unknown--
+async function quarantine(commit: Commit, drain: Drain, entry: IndexedEntry): Promise<void> {
+  const { sequence, location, attempts } = entry
+  drain.index.quarantine(sequence, commit.now)
+  const change: State = { state: 'quarantined', attempts }
+  await setStates(commit.records, location, new Map([[sequence - location, change]]))
   await changeLane(commit, entry.lane, -1)
 }
 
 /** The entry with its bytes; `undefined` when they are gone. */
-async function readLeased(
-  { records, now }: Commit,
-  drain: Drain,
-  sequence: number,
-): Promise<LeasedEntry | undefined> {
-  const known = drain.index.entry(sequence, now)
-  if (known === undefined) return undefined
-  const { location, attempts, ageMs, troubledForMs, mark } = known
-  const [found, payloads] = await Promise.all([
-    findAt(records, location, sequence),
-    records.payloads.get(location),
-  ])
-  const payload = payloads?.[sequence - location] ?? undefined
-  if (found === undefined || payload === undefined) return undefined
+function leasedEntry(known: IndexedEntry, page: Page | undefined): LeasedEntry | undefined {
+  const { sequence, location, attempts, ageMs, troubledForMs } = known
+  const at = sequence - location
+  const head = page?.heads?.rows[at] ?? undefined
+  const payload = page?.payloads?.rows[at] ?? undefined
+  if (head === undefined || payload === undefined) return undefined
+  const { key, header } = head
   const state = known.state === 'unknown' ? 'unknown' : 'waiting'
-  const note = found.state?.note
-  return {
-    sequence,
-    key: found.head.key,
-    header: found.head.header,
-    payload,
-    state,
-    attempts,
-    ageMs,
-    ...(troubledForMs === undefined ? {} : { troubledForMs }),
-    ...(state === 'unknown' && mark !== undefined ? { mark } : {}),
-    ...(note === undefined ? {} : { note }),
-  }
+  const mark = state === 'unknown' ? known.mark : undefined
+  const note = page?.states?.rows[at]?.note
+  return { sequence, key, header, payload, state, attempts, ageMs, ...defined({ troubledForMs, mark, note }) }
+}
+
+export function entriesOf({ index }: Drain, { sequences }: IndexedLease, now: number): IndexedEntry[] {
+  return sequences.map((sequence) => index.entry(sequence, now)).filter((entry) => entry !== undefined)
 }
 
 export async function takeLease(
@@ -152,16 +128,24 @@ export async function takeLease(
     const taken = given ?? index.lease(request, now)
     given = undefined
     if (!('sequences' in taken)) return { ...taken, ...aside() }
-    const { sequences, ...lease } = taken
-    const read = await Promise.all(sequences.map((sequence) => readLeased(commit, drain, sequence)))
-    const entries = read.filter((entry) => entry !== undefined)
-    for (const [at, sequence] of sequences.entries()) {
-      if (read[at] !== undefined) continue
-      setAside.push(sequence)
-      await quarantine(commit, drain, sequence)
+    const { sequences: _sequences, ...lease } = taken
+    const known = entriesOf(drain, taken, now)
+    const pages = await fetchPages(
+      records,
+      known.map(({ location }) => location),
+    )
+    const entries: LeasedEntry[] = []
+    for (const indexed of known) {
+      const entry = leasedEntry(indexed, pages.get(indexed.location))
+      if (entry === undefined) {
+        setAside.push(indexed.sequence)
+        await quarantine(commit, drain, indexed)
+      } else entries.push(entry)
     }
     const [first] = entries
     if (first === undefined) continue
+    // The index may have given it a moment ago: it ends when its record says.
+    index.renew(lease.id, request.ttlMs, now)
     const row: LeaseRow = {
       id: lease.id,
       lane: lease.lane,
@@ -170,11 +154,7 @@ export async function takeLease(
       expiresAt: now + request.ttlMs,
       marks: [],
     }
-    const lengths = new Map<number, number>()
-    for (const sequence of row.sequences) {
-      const page = index.entry(sequence, now)?.location ?? sequence
-      if (!lengths.has(page)) lengths.set(page, (await records.heads.get(page))?.rows.length ?? 0)
-    }
+    const lengths = new Map(Array.from(pages, ([page, { heads }]) => [page, heads?.rows.length]))
     hold(transaction, drain, { row, lengths })
     return { ...lease, entries, ...aside() }
   }
@@ -224,13 +204,12 @@ export async function settleAll(
   retention: Retention,
 ): Promise<void> {
   const { transaction, records, meta, now } = commit
-  const { counts } = meta
   const { index } = drain
   index.settle(id, settlements, now)
   const held = holding(drain, id)
   /** What changes, page by page. */
-  const states = new Map<number, Map<number, State>>()
-  const delivered = new Map<number, number[]>()
+  const pages = new Map<number, Map<number, State>>()
+  const emptied = new Set<number>()
   let ended = 0
   let receiptHash: Uint8Array | undefined
   for (const settlement of settlements) {
@@ -239,41 +218,23 @@ export async function settleAll(
     if (entry === undefined) continue
     const { state, location: first = 0, deadReason, attempts = 0, dueAt, troubledSince, mark } = entry
     const at = sequence - first
-    const note = settlement.note ?? (await findAt(records, first, sequence))?.state?.note
-    changesOf(states, first).set(at, {
-      state,
-      attempts,
-      ...(deadReason === undefined ? {} : { deadReason }),
-      ...(dueAt === undefined ? {} : { dueAt, epoch: meta.epoch }),
-      ...(troubledSince === undefined ? {} : { troubledSince }),
-      ...(mark === undefined ? {} : { mark }),
-      ...(note === undefined ? {} : { note }),
-      ...(state === 'delivered' ? { settledAt: now } : {}),
-    })
-    counts.unknown += Number(state === 'unknown') - Number(held.row.unknown)
-    if (state === 'waiting' || state === 'unknown') continue
-    ended++
-    counts.waiting--
-    if (state === 'delivered') {
-      counts.delivered++
-      counts.bytes -= entry.payloadBytes
-      delivered.set(first, [...(delivered.get(first) ?? []), at])
-      if (settlement.outcome === 'delivered') receiptHash = settlement.receiptHash ?? receiptHash
-    } else counts.dead++
+    const note = settlement.note ?? (await records.states.get(first))?.rows[at]?.note
+    const epoch = dueAt === undefined ? undefined : meta.epoch
+    const settledAt = state === 'delivered' ? now : undefined
+    const changes = pages.get(first) ?? new Map<number, State>()
+    const parts = { deadReason, dueAt, epoch, troubledSince, mark, note, settledAt }
+    pages.set(first, changes.set(at, { state, attempts, ...defined(parts) }))
+    if (state !== 'waiting' && state !== 'unknown') ended++
+    if (settlement.outcome !== 'delivered') continue
+    emptied.add(first)
+    receiptHash = settlement.receiptHash ?? receiptHash
   }
-  for (const [first, changes] of states) await setStates(records, first, changes)
-  for (const [first, gone] of delivered) {
-    await dropPayloads(records, first, held.lengths.get(first) ?? Infinity, gone)
-  }
+  for (const [first, changes] of pages) await setStates(records, first, changes)
+  const delivered = Array.from(emptied, (first) => [first, held.lengths.get(first)] as const)
+  await dropManyPayloads(transaction, records, delivered)
   if (ended > 0) await changeLane(commit, held.row.lane, -ended, receiptHash)
   shrink(transaction, drain, held, new Set(settlements.map(({ sequence }) => sequence)))
   await forgetOld(commit, drain, retention)
-}
-
-function changesOf<Change>(pages: Map<number, Map<number, Change>>, first: number): Map<number, Change> {
-  const changes = pages.get(first) ?? new Map<number, Change>()
-  pages.set(first, changes)
-  return changes
 }
 
 /** Settled entries beyond what is to be remembered leave their pages. */

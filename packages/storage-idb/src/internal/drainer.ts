@@ -1,12 +1,28 @@
-import type { Lease, LeaseRequest, NothingReady, Retention } from '@fhir-outbox/queue-core'
-import { leaseLost, translated } from '../errors.js'
-import { createCommits, type Commit, type Commits, type Latest } from './commits.js'
-import { enter, forgetOld, leave, takeLease } from './drain.js'
+import {
+  leaseLost,
+  type AttemptNote,
+  type Lease,
+  type LeaseRequest,
+  type NothingReady,
+  type Retention,
+  type Settlement,
+} from '@fhir-outbox/queue-core'
+import { translated } from '../errors.js'
+import { createCommits, type Commit, type Commits, type Latest, type Operation } from './commits.js'
+import {
+  counted,
+  enter,
+  forgetOld,
+  markEntries,
+  entriesOf,
+  renewLease,
+  settleAll,
+  takeLease,
+} from './drain.js'
 import type { DrainRight } from './right.js'
 import { getAll, getMeta, reading } from './requests.js'
-import { abandon, loadDrain, takeOver, type Drain } from './take-over.js'
-
-type Call<Result> = (commit: Commit) => Promise<Result>
+import { fetchPages } from './records.js'
+import { abandon, drainsUntil, loadDrain, takeOver, type Drain } from './take-over.js'
 
 /** The part of a handle that drains, if it does, and keeps its index in step with the database. */
 export interface Drainer {
@@ -16,10 +32,12 @@ export interface Drainer {
   /** The index is wrong, or of no use any more; its leases go with it. */
   drop(): void
   lease(request: LeaseRequest): Promise<Lease | NothingReady>
-  /** A call on a lease, which is lost when the index is. */
-  onLease<Result>(run: (commit: Commit, drain: Drain) => Promise<Result> | Result): Call<Result>
+  /** Calls on a lease, which is lost when the index is. */
+  mark(held: Lease, notes: readonly AttemptNote[]): Operation<void>
+  renew(held: Lease, ttlMs: number): Operation<void>
+  settle(held: Lease, settlements: readonly Settlement[]): Operation<void>
   /** A call that any handle may make. */
-  onQueue<Result>(run: (commit: Commit, drain: Drain | undefined) => Promise<Result> | Result): Call<Result>
+  onQueue(run: (commit: Commit, drain: Drain | undefined) => Promise<void> | void): Operation<void>
   /** On open: the leases of a drainer that is gone, if nobody has taken over, so that their marks are known of. */
   tidy(): Promise<void>
   /** Gives up what this handle holds, for the next one to go on at once. */
@@ -55,7 +73,10 @@ export function createDrainer(options: DrainerOptions): Drainer {
     database,
     latest: options.latest,
     now,
-    finish: (commit) => leave(commit, drain),
+    finish({ meta, now: time }) {
+      if (drain?.generation !== meta.generation || meta.drainer === undefined) return
+      meta.drainer = { id: meta.drainer.id, until: drainsUntil(time, drain.held.values()) }
+    },
     failed: drop,
   })
 
@@ -63,6 +84,14 @@ export function createDrainer(options: DrainerOptions): Drainer {
     const known = drain
     outdated = false
     return known !== undefined && (await enter(commit, known)) ? known : undefined
+  }
+
+  function onLease(run: (commit: Commit, draining: Drain) => Promise<void> | void): Operation<void>['run'] {
+    return async (commit) => {
+      const draining = right.held() ? await current(commit) : undefined
+      if (draining === undefined) throw leaseLost()
+      await counted(commit, draining, () => run(commit, draining))
+    }
   }
 
   async function load(): Promise<NothingReady | undefined> {
@@ -100,28 +129,45 @@ export function createDrainer(options: DrainerOptions): Drainer {
           if (refused !== undefined) return refused
         }
         // What the index does not have, a message or the next look will tell: no need to ask the database.
-        const early = !outdated && options.hears ? drain?.index.lease(request, now(0)) : undefined
+        const time = now(0)
+        const early = !outdated && options.hears ? drain?.index.lease(request, time) : undefined
         if (early !== undefined && !('sequences' in early)) return early
         if (early !== undefined) drain?.early.add(early.id)
+        const expected = early !== undefined && drain !== undefined ? entriesOf(drain, early, time) : []
         const answer = await commits.submit({
           strict: false,
+          prepare: ({ records }) =>
+            fetchPages(
+              records,
+              expected.map(({ location }) => location),
+            ),
           async run(commit) {
             const draining = await current(commit)
             if (draining === undefined) return undefined
-            await forgetOld(commit, draining, retention)
-            return await takeLease(commit, draining, request, early)
+            return await counted(commit, draining, async () => {
+              await forgetOld(commit, draining, retention)
+              return await takeLease(commit, draining, request, early)
+            })
           },
         })
         if (answer !== undefined) return answer
         drop()
       }
     },
-    onLease: (run) => async (commit) => {
-      const draining = right.held() ? await current(commit) : undefined
-      if (draining === undefined) throw leaseLost()
-      return await run(commit, draining)
-    },
-    onQueue: (run) => async (commit) => await run(commit, await current(commit)),
+    mark: (held, notes) => ({
+      strict: true,
+      run: onLease((commit, draining) => markEntries(commit, draining, held, notes)),
+    }),
+    renew: (held, ttlMs) => ({
+      strict: false,
+      run: onLease((commit, draining) => renewLease(commit, draining, held, ttlMs)),
+    }),
+    settle: (held, settlements) => ({
+      strict: true,
+      prepare: ({ records }) => records.states.fetch([...(drain?.held.get(held.id)?.lengths.keys() ?? [])]),
+      run: onLease((commit, draining) => settleAll(commit, draining, held, settlements, retention)),
+    }),
+    onQueue: (run) => ({ strict: true, run: async (commit) => await run(commit, await current(commit)) }),
     async tidy() {
       const transaction = reading(database)
       const [meta, leases] = await Promise.all([getMeta(transaction), getAll(transaction, 'leases')])

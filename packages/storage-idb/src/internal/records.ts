@@ -1,16 +1,24 @@
 import type { EntryState } from '@fhir-outbox/queue-core'
 import { answer, put, remove, type Reading, type Writing } from './requests.js'
-import type { Head, Schema, State } from './schema.js'
+import {
+  pageEntries,
+  type Head,
+  type HeadPage,
+  type PayloadPage,
+  type Schema,
+  type State,
+  type StatePage,
+} from './schema.js'
 
 type Paged = 'heads' | 'states' | 'payloads' | 'lanes'
 
 /** Records of one store as one transaction sees them; what is set is written at its end, once. */
 interface Cached<Name extends Paged> {
   get(key: Schema[Name]['key']): Promise<Schema[Name]['value'] | undefined>
-  /** Fetched with others. */
-  know(key: Schema[Name]['key'], value: Schema[Name]['value']): void
+  /** Gets these pages to be known, with one request where they stand side by side. */
+  fetch(pages: readonly number[]): Promise<void>
   set(key: Schema[Name]['key'], value: Schema[Name]['value'] | undefined): void
-  flush(transaction: Writing): Promise<void>
+  flush(transaction: Writing): void
 }
 
 export type Records = { readonly [Name in Paged]: Cached<Name> }
@@ -28,28 +36,46 @@ function fetched<Value>(request: IDBRequest<Value>): Promise<Value | undefined> 
 }
 
 function cached<Name extends Paged>(transaction: Reading, store: Name): Cached<Name> {
+  type Key = Schema[Name]['key']
   type Value = Schema[Name]['value'] | undefined
-  const known = new Map<Schema[Name]['key'], Promise<Value>>()
-  const changed = new Set<Schema[Name]['key']>()
-  const inline = store === 'heads' || store === 'states'
+  const known = new Map<Key, Promise<Value>>()
+  const changed = new Map<Key, Value>()
+
+  function get(key: Key): Promise<Value> {
+    const found = known.get(key) ?? fetched<Value>(transaction.objectStore(store).get(key))
+    known.set(key, found)
+    return found
+  }
+
+  /** What stands between the pages is read in vain, so there must not be much of it. */
+  async function fetchRange(pages: readonly number[]): Promise<void> {
+    const [from, to] = [Math.min(...pages), Math.max(...pages)]
+    if (pages.length < 2 || to - from > pages.length * pageEntries) return
+    const range = IDBKeyRange.bound(from, to)
+    const rows = await fetched<HeadPage[]>(transaction.objectStore(store).getAll(range, pages.length))
+    // One of them cannot be read: the others can, one by one.
+    if (rows === undefined) return
+    const found = new Map(rows.map((row) => [row.first, row as unknown as Value]))
+    const end = rows.length < pages.length ? to : (rows.at(-1)?.first ?? to)
+    for (const page of pages) {
+      if (page <= end) known.set(page, Promise.resolve(found.get(page)))
+    }
+  }
+
   return {
-    get(key) {
-      const found = known.get(key) ?? fetched<Value>(transaction.objectStore(store).get(key))
-      known.set(key, found)
-      return found
-    },
-    know(key, value) {
-      if (!known.has(key)) known.set(key, Promise.resolve(value))
+    get,
+    async fetch(pages) {
+      await fetchRange(pages.filter((page) => !known.has(page)))
+      await Promise.all(pages.map(get))
     },
     set(key, value) {
       known.set(key, Promise.resolve(value))
-      changed.add(key)
+      changed.set(key, value)
     },
-    async flush(writing) {
-      for (const key of changed) {
-        const value = await known.get(key)
+    flush(writing) {
+      for (const [key, value] of changed) {
         if (value === undefined) remove(writing, store, key)
-        else put(writing, store, value, inline ? undefined : key)
+        else put(writing, store, value)
       }
     },
   }
@@ -62,6 +88,26 @@ export function recordsIn(transaction: Reading): Records {
     payloads: cached(transaction, 'payloads'),
     lanes: cached(transaction, 'lanes'),
   }
+}
+
+/** All that is known of the entries of a page. */
+export interface Page {
+  readonly heads: HeadPage | undefined
+  readonly states: StatePage | undefined
+  readonly payloads: PayloadPage | undefined
+}
+
+export async function fetchPages(
+  { heads, states, payloads }: Records,
+  pages: Iterable<number>,
+): Promise<Map<number, Page>> {
+  const firsts = [...new Set(pages)]
+  await Promise.all([heads, states, payloads].map((store) => store.fetch(firsts)))
+  const found = firsts.map(async (first): Promise<[number, Page]> => [
+    first,
+    { heads: await heads.get(first), states: await states.get(first), payloads: await payloads.get(first) },
+  ])
+  return new Map(await Promise.all(found))
 }
 
 /** An entry and where it stands. */
@@ -79,39 +125,21 @@ export async function pageOf(transaction: Reading, sequence: number): Promise<nu
   return cursor === null ? undefined : Number(cursor.primaryKey)
 }
 
-export async function findAt(records: Records, first: number, sequence: number): Promise<Found | undefined> {
-  const [heads, states] = await Promise.all([records.heads.get(first), records.states.get(first)])
-  const at = sequence - first
-  const head = heads?.rows[at]
-  return head === undefined || head === null
-    ? undefined
-    : { first, at, head, state: states?.rows[at] ?? undefined }
-}
-
 export async function find(
   transaction: Reading,
   records: Records,
   sequence: number,
 ): Promise<Found | undefined> {
   const first = await pageOf(transaction, sequence)
-  return first === undefined ? undefined : await findAt(records, first, sequence)
+  if (first === undefined) return undefined
+  const [heads, states] = await Promise.all([records.heads.get(first), records.states.get(first)])
+  const at = sequence - first
+  const head = heads?.rows[at] ?? undefined
+  return head === undefined ? undefined : { first, at, head, state: states?.rows[at] ?? undefined }
 }
 
 function isListed(state: EntryState): boolean {
   return state !== 'waiting' && state !== 'delivered'
-}
-
-/** The rows of a page with these changes; `undefined` when nothing is left. */
-function changed<Row>(
-  known: readonly (Row | null)[] | undefined,
-  changes: ReadonlyMap<number, Row | null>,
-): readonly (Row | null)[] | undefined {
-  const length = Math.max(known?.length ?? 0, ...[...changes.keys()].map((at) => at + 1))
-  const rows = Array.from({ length }, (_, at): Row | null => {
-    const change = changes.get(at)
-    return change === undefined ? (known?.[at] ?? null) : change
-  })
-  return rows.every((row) => row === null) ? undefined : rows
 }
 
 /** Changes rows of a page of states, which ends with the last entry that has one. */
@@ -120,35 +148,53 @@ export async function setStates(
   first: number,
   changes: ReadonlyMap<number, State | null>,
 ): Promise<void> {
-  const rows = changed((await states.get(first))?.rows, changes)
-  if (rows === undefined) return states.set(first, undefined)
+  const known = (await states.get(first))?.rows ?? []
+  const length = Math.max(known.length, ...[...changes.keys()].map((at) => at + 1))
+  const rows = Array.from({ length }, (_, at) => (changes.has(at) ? changes.get(at) : known[at]) ?? null)
   const listed = rows.flatMap((row, at) =>
     row !== null && isListed(row.state) ? [[row.state, first + at] as const] : [],
   )
-  states.set(first, { first, rows, listed })
+  states.set(first, rows.every((row) => row === null) ? undefined : { first, rows, listed })
 }
 
-/** Changes payloads of a page. */
-export async function setPayloads(
-  { payloads }: Records,
-  first: number,
-  changes: ReadonlyMap<number, Uint8Array | null>,
-): Promise<void> {
-  payloads.set(first, changed(await payloads.get(first), changes))
+function isSettled(row: State | null | undefined): boolean {
+  return row?.state === 'delivered' || row?.state === 'discarded'
 }
 
-/** After a settlement: what needs no payload any more, of a page with `length` entries. */
-export async function dropPayloads(
+/** Settled entries of a page need no payload any more. */
+export async function dropPayloads({ states, payloads }: Records, first: number): Promise<void> {
+  const [known, page] = await Promise.all([states.get(first), payloads.get(first)])
+  // What cannot be read now must not be lost for it.
+  if (page === undefined) return
+  const rows = page.rows.map((row, at) => (isSettled(known?.rows[at]) ? null : row))
+  payloads.set(first, rows.every((row) => row === null) ? undefined : { first, rows })
+}
+
+/** The same for many pages of which the lengths are known: most go as a whole, and need not be read for it. */
+export async function dropManyPayloads(
+  transaction: Writing,
   records: Records,
-  first: number,
-  length: number,
-  gone: readonly number[],
+  pages: readonly (readonly [first: number, length: number | undefined])[],
 ): Promise<void> {
-  const rows = (await records.states.get(first))?.rows ?? []
-  const settled = rows.filter((row) => row?.state === 'delivered' || row?.state === 'discarded')
-  // Nearly always the whole page goes, and need not be read for it.
-  if (settled.length === length) records.payloads.set(first, undefined)
-  else await setPayloads(records, first, new Map(gone.map((at) => [at, null])))
+  let from = 0
+  let next = 0
+  const removeRun = (): void => {
+    if (from < next) remove(transaction, 'payloads', IDBKeyRange.bound(from, next, false, true))
+  }
+  for (const [first, length] of pages.toSorted(([a], [b]) => a - b)) {
+    const rows = (await records.states.get(first))?.rows ?? []
+    if (rows.filter(isSettled).length !== length) {
+      await dropPayloads(records, first)
+      continue
+    }
+    if (first !== next) {
+      removeRun()
+      from = first
+    }
+    // Nothing stands between pages that follow one another: they go with one request.
+    next = first + length
+  }
+  removeRun()
 }
 
 /** Changes rows of a page of heads, with their entries in the indexes; a page that holds none is no page. */

@@ -61,19 +61,15 @@ export async function getKeys<Name extends StoreName>(
   return (await answer(source.getAllKeys(range, count))) as Key<Name>[]
 }
 
+const metaKey = 1
+
 /** The counters. */
 export async function getMeta(transaction: Reading): Promise<Meta | undefined> {
-  return (await getAll(transaction, 'meta'))[0]
+  return await get(transaction, 'meta', metaKey)
 }
 
-/**
- * Replaces the counters if they are the ones with this version; else the transaction fails with a `ConstraintError`,
- * because the record of another commit takes up the room.
- */
-export function replaceMeta(transaction: Writing, version: number, meta: Meta): void {
-  const store = transaction.objectStore('meta')
-  store.delete(version)
-  store.add(meta)
+export function putMeta(transaction: Writing, meta: Meta): void {
+  put(transaction, 'meta', meta, metaKey)
 }
 
 /** A write whose answer nobody awaits: if it fails, the transaction does. */

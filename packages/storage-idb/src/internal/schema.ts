@@ -32,6 +32,9 @@ export interface State {
   readonly settledAt?: number
 }
 
+/** So many entries a page has at most. */
+export const pageEntries = 32
+
 /**
  * Entries that were committed together, a few dozen to a page: a request to the database costs more than what it
  * carries. The entry at `first + n` stands at position `n` of each page; `null` where there is nothing (any more).
@@ -51,7 +54,10 @@ export interface StatePage {
   readonly listed: readonly (readonly [EntryState, number])[]
 }
 
-export type PayloadPage = readonly (Uint8Array | null)[]
+export interface PayloadPage {
+  readonly first: number
+  readonly rows: readonly (Uint8Array | null)[]
+}
 
 /** What the drainer holds. It stands until the drainer, or who follows it, removes it. */
 export interface LeaseRow {
@@ -65,6 +71,7 @@ export interface LeaseRow {
 }
 
 export interface LaneRow {
+  readonly name: string
   readonly pending: number
   readonly receiptHash?: Uint8Array
 }
@@ -77,10 +84,8 @@ export interface NewsRow {
 }
 
 export interface Meta {
-  /** Counts commits. The key of the record. */
+  /** Counts commits: tells whoever has prepared one whether another came first. */
   version: number
-  /** Always 1, and unique: there is room for one record, so that who has not seen the last one cannot add the next. */
-  only: 1
   lastSequence: number
   /** Counts drainers and wipes: the fence. */
   generation: number
@@ -90,9 +95,10 @@ export interface Meta {
   news: number
   /** The latest time that anybody saw. */
   clock: number
-  /** The first few lanes; the others are records of their own. */
-  lanes: Map<string, LaneRow>
-  spilledLanes: number
+  /** The lanes that were used last. */
+  lanes: readonly LaneRow[]
+  /** Others may be records of their own. */
+  spilled: boolean
   /** Who drains; without Web Locks nobody else may before `until`. */
   drainer?: { readonly id: string; readonly until: number } | undefined
   /** `leased`, and what expired leases make unknown, follow from the leases. */
@@ -126,14 +132,13 @@ export const allStores: readonly StoreName[] = [
 
 export const emptyMeta: Meta = {
   version: 0,
-  only: 1,
   lastSequence: 0,
   generation: 0,
   epoch: 0,
   news: 0,
   clock: 0,
-  lanes: new Map(),
-  spilledLanes: 0,
+  lanes: [],
+  spilled: false,
   counts: {
     accepted: 0,
     waiting: 0,

@@ -1,4 +1,5 @@
 import type { Entry, EntrySummary, ListQuery } from '@fhir-outbox/queue-core'
+import { defined } from './defined.js'
 import { isPending, stoppersOf } from './holds.js'
 import { find, pageOf, type Found, type Records } from './records.js'
 import { getKeys, type Reading } from './requests.js'
@@ -40,7 +41,6 @@ async function summaryOf(
   const leased = lease !== undefined && lease.expiresAt > now
   const open = lease !== undefined && !leased ? markIn(lease, sequence) : undefined
   const state = open === undefined ? (known?.state ?? 'waiting') : 'unknown'
-  const mark = open?.note ?? known?.mark
   const [heldBy] = isPending(state) ? await stoppersOf(snapshot, after) : []
   const dueIn = isPending(state) && known?.epoch === meta.epoch ? (known.dueAt ?? 0) - now : 0
   return {
@@ -55,11 +55,13 @@ async function summaryOf(
     leased,
     attempts: known?.attempts ?? 0,
     ageMs: Math.max(0, now - appendedAt),
-    ...(state === 'dead' && known?.deadReason !== undefined ? { deadReason: known.deadReason } : {}),
-    ...(heldBy === undefined ? {} : { heldBy }),
-    ...(dueIn > 0 ? { dueInMs: dueIn } : {}),
-    ...(known?.note === undefined ? {} : { note: known.note }),
-    ...(state === 'unknown' && mark !== undefined ? { mark } : {}),
+    ...defined({
+      deadReason: state === 'dead' ? known?.deadReason : undefined,
+      heldBy,
+      dueInMs: dueIn > 0 ? dueIn : undefined,
+      note: known?.note,
+      mark: state === 'unknown' ? (open?.note ?? known?.mark) : undefined,
+    }),
   }
 }
 
@@ -67,8 +69,8 @@ export async function readOne(snapshot: Snapshot, sequence: number): Promise<Ent
   const { transaction, records } = snapshot
   const found = await find(transaction, records, sequence)
   if (found === undefined) return undefined
-  const payload = (await records.payloads.get(found.first))?.[found.at] ?? undefined
-  return { ...(await summaryOf(snapshot, found)), ...(payload === undefined ? {} : { payload }) }
+  const payload = (await records.payloads.get(found.first))?.rows[found.at] ?? undefined
+  return { ...(await summaryOf(snapshot, found)), ...defined({ payload }) }
 }
 
 /** The next pages that may hold what a query wants, ascending; none when there are no more. */

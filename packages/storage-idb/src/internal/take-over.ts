@@ -1,8 +1,9 @@
 import { laneIndex, type LaneIndex, type NothingReady } from '@fhir-outbox/queue-core'
 import type { Commit } from './commits.js'
+import { defined } from './defined.js'
 import { pageOf, setStates } from './records.js'
-import { clear, getAll, getKeys, reading, remove, type Reading } from './requests.js'
-import type { LeaseRow, Meta, State } from './schema.js'
+import { clear, getAll, reading, remove, type Reading } from './requests.js'
+import type { LaneRow, LeaseRow, Meta, State } from './schema.js'
 import { markIn } from './summary.js'
 
 /** What the handle that drains knows; without Web Locks the fence is all that keeps another one from doing so. */
@@ -22,8 +23,8 @@ export interface Drain {
 /** A lease of this handle. */
 export interface Held {
   readonly row: LeaseRow
-  /** How many entries each of its pages has. */
-  readonly lengths: ReadonlyMap<number, number>
+  /** Its pages, and how many entries each of them has. */
+  readonly lengths: ReadonlyMap<number, number | undefined>
 }
 
 /** Without Web Locks: for how long nobody else drains after the last call of who does. */
@@ -59,13 +60,13 @@ export async function abandon(commit: Commit, leases: readonly LeaseRow[]): Prom
       const page = await records.states.get(first)
       const changes = new Map<number, State>()
       for (const sequence of sequences) {
-        const { at, note: mark } = markIn(lease, sequence) ?? {}
+        const { at: troubledSince, note: mark } = markIn(lease, sequence) ?? {}
         const known = page?.rows[sequence - first] ?? { attempts: 0 }
         changes.set(sequence - first, {
-          ...(at === undefined ? {} : { troubledSince: at }),
+          ...defined({ troubledSince }),
           ...known,
           state: 'unknown',
-          ...(mark === undefined ? {} : { mark }),
+          ...defined({ mark }),
         })
       }
       await setStates(records, first, changes)
@@ -94,50 +95,60 @@ export async function takeOver(commit: Commit, id: string, proven: boolean): Pro
 
 function restorable(state: State | null | undefined, { epoch: current }: Meta): Partial<State> {
   const { note: _note, epoch, dueAt, ...rest } = state ?? {}
-  return { ...rest, ...(dueAt !== undefined && epoch === current ? { dueAt } : {}) }
+  return { ...rest, ...(epoch === current ? defined({ dueAt }) : {}) }
 }
 
-/** Fills in the pages from one on; returns where to go on. */
-async function loadPages(
+/** Fills in the next pages after an entry; returns the last entry that the index contains then. */
+export async function loadPages(
   transaction: Reading,
   meta: Meta,
-  from: number,
+  after: number,
   index: LaneIndex,
   now: number,
 ): Promise<number> {
-  const pages = await getAll(transaction, 'heads', IDBKeyRange.bound(from, meta.lastSequence), chunk)
+  // A page is of one commit: none of them is known in part.
+  const range = IDBKeyRange.bound(after, meta.lastSequence, true)
+  const pages = await getAll(transaction, 'heads', range, chunk)
   const last = pages.at(-1)
-  if (last === undefined) return Infinity
-  const all = await getAll(transaction, 'states', IDBKeyRange.bound(from, last.first))
+  if (last === undefined) return meta.lastSequence
+  const all = await getAll(transaction, 'states', IDBKeyRange.bound(after, last.first, true))
   const states = new Map(all.map(({ first, rows }) => [first, rows]))
   for (const { first, rows } of pages) {
     const known = states.get(first)
     for (const [at, row] of rows.entries()) {
       if (row === null) continue
-      const { lane, gate, after = [], payloadBytes, appendedAt } = row
-      const entry = { sequence: first + at, location: first, lane, gate, after, payloadBytes, appendedAt }
+      const { lane, gate, after: others = [], payloadBytes, appendedAt } = row
+      const entry = {
+        sequence: first + at,
+        location: first,
+        lane,
+        gate,
+        after: others,
+        payloadBytes,
+        appendedAt,
+      }
       index.restore({ state: 'waiting', ...entry, ...restorable(known?.[at], meta) }, now)
     }
   }
-  return last.first + last.rows.length
+  return last.first + last.rows.length - 1
 }
 
 /** Fills in the last receipts of lanes; returns after which to go on. */
 async function loadLanes(
   transaction: Reading,
-  from: string | undefined,
+  after: string | undefined,
   index: LaneIndex,
 ): Promise<string | undefined> {
-  const range = from === undefined ? undefined : IDBKeyRange.lowerBound(from, true)
-  const [names, rows] = await Promise.all([
-    getKeys(transaction, 'lanes', range, chunk),
-    getAll(transaction, 'lanes', range, chunk),
-  ])
-  for (const [at, name] of names.entries()) {
-    const hash = rows[at]?.receiptHash
-    if (hash !== undefined) index.restoreReceiptHash(name, hash)
+  const range = after === undefined ? undefined : IDBKeyRange.lowerBound(after, true)
+  const lanes = await getAll(transaction, 'lanes', range, chunk)
+  restoreHashes(lanes, index)
+  return lanes.at(-1)?.name
+}
+
+function restoreHashes(lanes: readonly LaneRow[], index: LaneIndex): void {
+  for (const { name, receiptHash } of lanes) {
+    if (receiptHash !== undefined) index.restoreReceiptHash(name, receiptHash)
   }
-  return names.at(-1)
 }
 
 /**
@@ -145,15 +156,12 @@ async function loadLanes(
  * what they do meanwhile is caught up with later.
  */
 export async function loadDrain(database: IDBDatabase, meta: Meta, now: number): Promise<Drain> {
-  const index = laneIndex({ owner: `idb${meta.generation}` })
-  for (let from = 0; from <= meta.lastSequence;)
-    from = await loadPages(reading(database), meta, from, index, now)
-  for (const [name, { receiptHash }] of meta.lanes) {
-    if (receiptHash !== undefined) index.restoreReceiptHash(name, receiptHash)
-  }
-  for (let from = await loadLanes(reading(database), undefined, index); from !== undefined;) {
-    from = await loadLanes(reading(database), from, index)
-  }
   const { generation, lastSequence, news, epoch } = meta
+  const index = laneIndex({ owner: `idb${generation}` })
+  for (let last = 0; last < lastSequence;) last = await loadPages(reading(database), meta, last, index, now)
+  let name: string | undefined
+  do name = await loadLanes(reading(database), name, index)
+  while (name !== undefined)
+  restoreHashes(meta.lanes, index)
   return { generation, index, lastSequence, news, epoch, held: new Map(), early: new Set() }
 }

@@ -11,7 +11,7 @@ export function wipeAll({ transaction, meta }: Commit, keep: readonly KeptNote[]
   }
   for (const { name, bytes } of keep) put(transaction, 'notes', { bytes, version: 1 }, name)
   meta.generation++
-  meta.lanes = new Map()
-  meta.spilledLanes = 0
+  meta.lanes = []
+  meta.spilled = false
   meta.counts = { ...emptyMeta.counts, accepted, delivered, discarded: accepted - delivered }
 }
