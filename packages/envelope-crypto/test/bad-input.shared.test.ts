@@ -126,6 +126,11 @@ const rows: readonly Row[] = [
     () => keyRing({ url, fetch: redirecting }).current(),
   ],
   [
+    'a key ring whose JWKS has 10,000 keys',
+    'ERR_TOO_LARGE',
+    () => keyRing({ url, fetch: () => Promise.resolve(jwksOf(10_000)) }).current(),
+  ],
+  [
     'an envelope of Base64 garbage (c3-pro)',
     'ERR_INVALID_ENVELOPE',
     () => opener.open({ ...c3pro, message: 'a=b=c' }),

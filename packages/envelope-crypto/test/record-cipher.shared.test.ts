@@ -1,7 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRecordCipher, keysInUse } from '../src/index.js'
+import type { RecordKeySource } from '../src/index.js'
 import { sameBytes } from '../src/internal/bytes.js'
+import { nodeCrypto } from '../src/internal/node-crypto.js'
 import { codeOf } from './support.js'
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
@@ -96,12 +98,53 @@ describe('a record cipher', () => {
     expect(new Set(blocks.map((block) => block.join())).size).toBe(500)
   })
 
-  it('does not see what the caller writes into its bytes afterwards', async () => {
-    const cipher = createRecordCipher({ keyId: 'k1', key: () => Promise.resolve(keyOf(1)) })
-    const plain = text('before')
-    const sealing = cipher.encrypt(plain, about)
-    plain.fill(0)
-    expect(await cipher.decrypt(await sealing, about)).toEqual(text('before'))
+  it.each<[string, () => RecordKeySource | Promise<RecordKeySource>]>([
+    ['bytes', () => keyOf(1)],
+    ['a key of WebCrypto', () => browserKey()],
+    ['a function', () => () => Promise.resolve(keyOf(1))],
+  ])('does not see what the caller writes into its bytes afterwards, with %s', async (_, keyFor) => {
+    const cipher = createRecordCipher({ keyId: 'k1', key: await keyFor() })
+    expect(cipher.readsAtOnce).toBe(true)
+    // The first may wait for a data key, the others do not; large ones go through WebCrypto everywhere.
+    for (const length of [6, 6, 300, 300_000, 300_001]) {
+      const before = new Uint8Array(length).fill(7)
+      const [plain, data] = [before.slice(), about.slice()]
+      const sealing = cipher.encrypt(plain, data)
+      plain.fill(0)
+      data.fill(0)
+      const record = await sealing
+      const given = record.slice()
+      const opening = cipher.decrypt(given, about)
+      given.fill(0)
+      expect(sameBytes(await opening, before)).toBe(true)
+    }
+  })
+
+  it('answers at once in Node, and as well when others wait for a key', async () => {
+    const inNode = nodeCrypto() !== undefined
+    const cipher = createRecordCipher({ keyId: 'k1', key: keyOf(1) })
+    const record = cipher.encrypt(text('a'), about)
+    expect(record instanceof Promise).toBe(!inNode)
+    expect(cipher.decrypt(await record, about) instanceof Promise).toBe(!inNode)
+
+    const asked = createRecordCipher({ keyId: 'k1', key: () => Promise.resolve(keyOf(1)) })
+    const early = [asked.encrypt(text('b'), about), asked.encrypt(text('c'), about)]
+    expect(early.every((answer) => answer instanceof Promise)).toBe(true)
+    for (const [at, sealed] of (await Promise.all(early)).entries()) {
+      expect(await cipher.decrypt(sealed, about)).toEqual(text(at === 0 ? 'b' : 'c'))
+    }
+    expect(asked.encrypt(text('d'), about) instanceof Promise).toBe(!inNode)
+  })
+
+  it('takes associated data of any length', async () => {
+    const cipher = createRecordCipher({ keyId: 'k1', key: keyOf(1) })
+    for (const length of [0, 255, 256, 257, 5000]) {
+      const data = new Uint8Array(length).fill(length)
+      const record = await cipher.encrypt(text('a'), data)
+      expect(await cipher.decrypt(record, data)).toEqual(text('a'))
+      const longer = new Uint8Array([...data, 0])
+      expect(await codeOf(() => cipher.decrypt(record, longer))).toBe('ERR_OPEN_FAILED')
+    }
   })
 })
 

@@ -1,6 +1,8 @@
-import { join } from './bytes.js'
+import { join, unshared } from './bytes.js'
 import { nodeCrypto, syncUpTo } from './node-crypto.js'
 import type { NodeCrypto } from './node-crypto.js'
+import { isPromise } from './soon.js'
+import type { Soon } from './soon.js'
 import { webCrypto } from './web-crypto.js'
 
 /** Bytes of a nonce: the one length that is used as it is (NIST SP 800-38D, section 5.2.1.1). */
@@ -14,31 +16,42 @@ export interface GcmInput {
   readonly nonce: Uint8Array
   readonly plain: Uint8Array
   readonly associated: Uint8Array
-  /** Stands before the ciphertext in what is returned. Default: nothing. */
-  readonly prefix?: Uint8Array
+  /** What stands before the ciphertext in the answer. Default: nothing. */
+  readonly prefix?: readonly Uint8Array[]
 }
 
 /** AES-256-GCM under one key. */
 export interface AesGcm {
-  /** Prefix, ciphertext and tag; at once where the platform can. */
-  encrypt(input: GcmInput): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>
+  /** Prefix, ciphertext and tag. */
+  encrypt(input: GcmInput): Soon<Uint8Array<ArrayBuffer>>
   /** Undefined when anything was changed. */
   decrypt(
     nonce: Uint8Array,
     sealed: Uint8Array,
     associated: Uint8Array,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined>
+  ): Soon<Uint8Array<ArrayBuffer> | undefined>
 }
 
-const nothing = new Uint8Array(0)
+const nothing: readonly Uint8Array[] = []
 
 /** With a key whose bytes are known: all but large messages go through `node:crypto` where there is one. */
 export function aesGcmOfBytes(raw: Uint8Array<ArrayBuffer>): AesGcm {
-  let imported: Promise<CryptoKey> | undefined
-  const platform = aesGcm(() => {
-    imported ??= webCrypto().subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt', 'decrypt'])
-    return imported
-  })
+  let key: Soon<CryptoKey> | undefined
+  function importOnce(): Soon<CryptoKey> {
+    if (key !== undefined) return key
+    const importing = webCrypto().subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt', 'decrypt'])
+    key = importing
+    importing.then(
+      (imported) => {
+        key = imported
+      },
+      () => {
+        key = undefined
+      },
+    )
+    return importing
+  }
+  const platform = aesGcm(importOnce)
   return {
     encrypt(input) {
       const node = input.plain.length <= syncUpTo ? nodeCrypto() : undefined
@@ -48,36 +61,24 @@ export function aesGcmOfBytes(raw: Uint8Array<ArrayBuffer>): AesGcm {
       const node = sealed.length <= syncUpTo ? nodeCrypto() : undefined
       return node === undefined
         ? platform.decrypt(nonce, sealed, associated)
-        : Promise.resolve(decryptInNode(node, raw, nonce, sealed, associated))
+        : decryptInNode(node, raw, nonce, sealed, associated)
     },
   }
 }
 
 /** With a key that WebCrypto keeps. */
 export function aesGcmOfKey(key: CryptoKey): AesGcm {
-  return aesGcm(() => Promise.resolve(key))
+  return aesGcm(() => key)
 }
 
-function aesGcm(keyOf: () => Promise<CryptoKey>): AesGcm {
-  const parameters = (nonce: Uint8Array, associated: Uint8Array): AesGcmParams => ({
-    name: 'AES-GCM',
-    iv: new Uint8Array(nonce),
-    additionalData: new Uint8Array(associated),
-  })
+function aesGcm(keyOf: () => Soon<CryptoKey>): AesGcm {
   return {
-    async encrypt({ nonce, plain, associated, prefix = nothing }) {
-      const algorithm = parameters(nonce, associated)
-      const content = new Uint8Array(plain)
-      const start = prefix.slice()
-      try {
-        const sealed = await webCrypto().subtle.encrypt(algorithm, await keyOf(), content)
-        return start.length === 0 ? new Uint8Array(sealed) : join(start, new Uint8Array(sealed))
-      } finally {
-        content.fill(0)
-      }
+    encrypt(input) {
+      const key = keyOf()
+      return isPromise(key) ? encryptLater(key, input) : encryptByPlatform(key, input)
     },
     async decrypt(nonce, sealed, associated) {
-      const algorithm = parameters(nonce, associated)
+      const algorithm = parameters(nonce.slice(), associated.slice())
       const content = new Uint8Array(sealed)
       const { subtle } = webCrypto()
       const key = await keyOf()
@@ -90,6 +91,33 @@ function aesGcm(keyOf: () => Promise<CryptoKey>): AesGcm {
   }
 }
 
+async function encryptLater(key: Promise<CryptoKey>, input: GcmInput): Promise<Uint8Array<ArrayBuffer>> {
+  const nonce = input.nonce.slice()
+  const plain = input.plain.slice()
+  const associated = input.associated.slice()
+  const prefix = [join(...(input.prefix ?? nothing))]
+  try {
+    return await encryptByPlatform(await key, { nonce, plain, associated, prefix })
+  } finally {
+    plain.fill(0)
+  }
+}
+
+/** WebCrypto copies what it is given before it returns. */
+async function encryptByPlatform(
+  key: CryptoKey,
+  { nonce, plain, associated, prefix = nothing }: GcmInput,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const start = join(...prefix)
+  const encrypting = webCrypto().subtle.encrypt(parameters(nonce, associated), key, unshared(plain))
+  const sealed = new Uint8Array(await encrypting)
+  return start.length === 0 ? sealed : join(start, sealed)
+}
+
+function parameters(nonce: Uint8Array, associated: Uint8Array): AesGcmParams {
+  return { name: 'AES-GCM', iv: unshared(nonce), additionalData: unshared(associated) }
+}
+
 function encryptInNode(
   node: NodeCrypto,
   raw: Uint8Array,
@@ -97,11 +125,17 @@ function encryptInNode(
 ): Uint8Array<ArrayBuffer> {
   const cipher = node.createCipheriv('aes-256-gcm', raw, nonce)
   cipher.setAAD(associated)
-  const sealed = new Uint8Array(prefix.length + plain.length + tagLength)
-  sealed.set(prefix)
-  sealed.set(cipher.update(plain), prefix.length)
+  let start = 0
+  for (const { length } of prefix) start += length
+  const sealed = new Uint8Array(start + plain.length + tagLength)
+  let at = 0
+  for (const part of prefix) {
+    sealed.set(part, at)
+    at += part.length
+  }
+  sealed.set(cipher.update(plain), start)
   cipher.final()
-  sealed.set(cipher.getAuthTag(), prefix.length + plain.length)
+  sealed.set(cipher.getAuthTag(), start + plain.length)
   return sealed
 }
 
@@ -123,5 +157,5 @@ function decryptInNode(
   } catch {
     return undefined
   }
-  return new Uint8Array(plain)
+  return new Uint8Array(plain.buffer, plain.byteOffset, plain.length)
 }

@@ -18,3 +18,9 @@ export function join(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   }
   return bytes
 }
+
+/** The bytes themselves, or a copy when they lie in shared memory, which WebCrypto refuses. */
+export function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, length } = bytes
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(bytes)
+}

@@ -33,7 +33,7 @@ interface NodeCipher {
 interface NodeDecipher {
   setAAD(bytes: Uint8Array): unknown
   setAuthTag(bytes: Uint8Array): unknown
-  update(bytes: Uint8Array): Uint8Array
+  update(bytes: Uint8Array): Uint8Array<ArrayBuffer>
   final(): Uint8Array
 }
 
@@ -50,11 +50,16 @@ export function nodeCrypto(): NodeCrypto | undefined {
 
 /** By `process.getBuiltinModule`, so that bundlers for browsers find no import of Node's modules. */
 export function nodeBuiltin(name: string): unknown {
+  // Asked for several times with every message, and a page looks long for a name that it has not got.
+  if (isElsewhere) return undefined
   const process: unknown = Reflect.get(globalThis, 'process')
-  if (typeof process !== 'object' || process === null) return undefined
+  if (typeof process !== 'object' || process === null) {
+    isElsewhere = true
+    return undefined
+  }
   const load: unknown = Reflect.get(process, 'getBuiltinModule')
   if (typeof load !== 'function') return undefined
-  // Asked for with every message, and looking a module up costs as much as encrypting a small one.
+  // Looking a module up costs as much as encrypting a small message.
   if (known?.load !== load) known = { load, modules: new Map() }
   const { modules } = known
   const found = modules.get(name) ?? (load.call(process, name) as unknown)
@@ -62,4 +67,5 @@ export function nodeBuiltin(name: string): unknown {
   return found
 }
 
+let isElsewhere = false
 let known: { readonly load: unknown; readonly modules: Map<string, unknown> } | undefined

@@ -1,6 +1,8 @@
 import { aesGcmOfBytes, nonceLength } from '../internal/aes-gcm.js'
 import type { AesGcm } from '../internal/aes-gcm.js'
-import { join, sameBytes } from '../internal/bytes.js'
+import { sameBytes } from '../internal/bytes.js'
+import { andThen } from '../internal/soon.js'
+import type { Soon } from '../internal/soon.js'
 import { randomBytes } from '../internal/web-crypto.js'
 import { dataKeyLength } from './record-format.js'
 
@@ -16,30 +18,29 @@ export interface DataKey {
 }
 
 /** A new data key, wrapped by `key`. `named` (version and key id) is authenticated with it. */
-export async function newDataKey(key: AesGcm, named: Uint8Array): Promise<DataKey> {
+export function newDataKey(key: AesGcm, named: Uint8Array): Soon<DataKey> {
   const raw = randomBytes(dataKeyLength)
   const nonce = randomBytes(nonceLength)
-  return {
-    wrapped: join(nonce, await key.encrypt({ nonce, plain: raw, associated: named })),
-    cipher: aesGcmOfBytes(raw),
-  }
+  const wrapping = key.encrypt({ nonce, plain: raw, associated: named, prefix: [nonce] })
+  return andThen(wrapping, (wrapped) => ({ wrapped, cipher: aesGcmOfBytes(raw) }))
 }
 
 /** Undefined when `key` did not wrap it, or not under this name. */
-export async function unwrapDataKey(
+export function unwrapDataKey(
   key: AesGcm,
   named: Uint8Array,
   wrapped: Uint8Array,
-): Promise<DataKey | undefined> {
-  const raw = await key.decrypt(wrapped.subarray(0, nonceLength), wrapped.subarray(nonceLength), named)
-  return raw?.length === dataKeyLength ? { wrapped: wrapped.slice(), cipher: aesGcmOfBytes(raw) } : undefined
+): Soon<DataKey | undefined> {
+  const unwrapping = key.decrypt(wrapped.subarray(0, nonceLength), wrapped.subarray(nonceLength), named)
+  return andThen(unwrapping, (raw) =>
+    raw?.length === dataKeyLength ? { wrapped: wrapped.slice(), cipher: aesGcmOfBytes(raw) } : undefined,
+  )
 }
 
 /** The data keys met last: neighbours in a storage share them. */
 export interface DataKeyMemory {
   find(wrapped: Uint8Array): AesGcm | undefined
   add(key: DataKey): void
-  clear(): void
 }
 
 export function dataKeyMemory(): DataKeyMemory {
@@ -48,9 +49,6 @@ export function dataKeyMemory(): DataKeyMemory {
     find: (wrapped) => keys.find((key) => sameBytes(key.wrapped, wrapped))?.cipher,
     add(key) {
       keys = [key, ...keys.slice(0, remembered - 1)]
-    },
-    clear() {
-      keys = []
     },
   }
 }

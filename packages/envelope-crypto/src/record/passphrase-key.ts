@@ -74,8 +74,8 @@ async function firstKey(
   const salt = randomBytes(saltLength)
   const key = await derive(passphrase, salt, iterations)
   const nonce = randomBytes(nonceLength)
-  const tag = await aesGcmOfBytes(key).encrypt({ nonce, plain: new Uint8Array(0), associated: salt })
-  const check = new Uint8Array([...nonce, ...tag])
+  const nothing = new Uint8Array(0)
+  const check = await aesGcmOfBytes(key).encrypt({ nonce, plain: nothing, associated: salt, prefix: [nonce] })
   try {
     await notes.put(name, writeParameters({ salt, iterations, check }), 0)
     return key

@@ -1,11 +1,13 @@
 import { EnvelopeError } from '../errors.js'
 import { nonceLength } from '../internal/aes-gcm.js'
+import type { AesGcm } from '../internal/aes-gcm.js'
 import { isBytes, join } from '../internal/bytes.js'
 import { invalidOption } from '../internal/options.js'
+import { andThen, isPromise, rejecting } from '../internal/soon.js'
+import type { Soon } from '../internal/soon.js'
 import { randomBytes } from '../internal/web-crypto.js'
 import { requireKeyId } from '../key-id.js'
 import { dataKeyMemory, newDataKey, recordsPerDataKey, unwrapDataKey } from './data-keys.js'
-import type { DataKey } from './data-keys.js'
 import { nameOf, takeApart } from './record-format.js'
 import type { RecordParts } from './record-format.js'
 import { holdKey } from './record-key.js'
@@ -28,15 +30,19 @@ export interface RecordCipher {
   /** The key that seals new records. */
   readonly keyId: string
   /**
-   * Seals a record. Rejects with ERR_KEY_LOCKED, ERR_INVALID_OPTION (no bytes, or the key is none) or
+   * Seals a record; at once in Node, unless the key must be asked for or the record is large. The bytes are read before
+   * the call returns. Rejects with ERR_KEY_LOCKED, ERR_INVALID_OPTION (no bytes, or the key is none) or
    * ERR_CRYPTO_UNAVAILABLE.
    */
-  encrypt(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array>
+  encrypt(record: Uint8Array, associatedData: Uint8Array): Uint8Array | Promise<Uint8Array>
   /**
-   * Opens a record. Rejects with ERR_KEY_LOCKED, ERR_UNKNOWN_KEY (its key was not given), ERR_OPEN_FAILED (record or
-   * associated data were changed, or it was sealed with another key of the same name).
+   * Opens a record; at once where `encrypt` answers at once. Rejects with ERR_KEY_LOCKED, ERR_UNKNOWN_KEY (its key was
+   * not given), ERR_OPEN_FAILED (record or associated data were changed, or it was sealed with another key of the same
+   * name).
    */
-  decrypt(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array>
+  decrypt(record: Uint8Array, associatedData: Uint8Array): Uint8Array | Promise<Uint8Array>
+  /** The bytes given to `encrypt` are read when it returns. */
+  readonly readsAtOnce: true
   /** Whether the record was sealed with the key that seals new ones. Opens nothing. */
   isCurrent(record: Uint8Array): boolean
   /** Forgets unlocked keys. Keys from a function are asked for again when they are needed next; others stay. */
@@ -57,85 +63,83 @@ export function createRecordCipher(options: RecordCipherOptions): RecordCipher {
   const keys = holdKeys([options, ...(options.older ?? [])])
   const current = requireKey(keys, keyId)
   const named = nameOf(keyId)
-  const memory = dataKeyMemory()
+  let memory = dataKeyMemory()
   let sealing: SealingKey | undefined
   let coming: Promise<SealingKey> | undefined
 
-  /** Waited for by all who come while it is made. */
-  async function newSealingKey(): Promise<SealingKey> {
-    const data = await newDataKey(await current.get(), named)
-    return {
-      ...data,
-      head: join(named, data.wrapped),
+  function newSealingKey(): Soon<SealingKey> {
+    const data = andThen(current.get(), (key) => newDataKey(key, named))
+    return andThen(data, ({ wrapped, cipher }) => ({
+      cipher,
+      head: join(named, wrapped),
+      associated: join(named, wrapped, roomForAssociated),
       nonces: randomBytes(recordsPerDataKey * nonceLength),
       used: 0,
-    }
+    }))
   }
 
+  function encrypt(record: Uint8Array, associatedData: Uint8Array): Soon<Uint8Array> {
+    requireBytes(record, associatedData)
+    if (coming === undefined && (sealing === undefined || sealing.used >= recordsPerDataKey)) {
+      const made = newSealingKey()
+      if (isPromise(made)) coming = made
+      else sealing = made
+    }
+    return coming === undefined && sealing !== undefined
+      ? encryptWith(sealing, record, associatedData)
+      : // Copied: the caller may use its bytes again while a key is made.
+        encryptLater(record.slice(), associatedData.slice())
+  }
+
+  /** All who come while a key is made wait for it. */
   async function encryptLater(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array> {
-    // Copied: the caller may use its bytes again while a key is made.
-    const plain = record.slice()
-    const data = associatedData.slice()
-    for (;;) {
-      coming ??= newSealingKey()
-      const making = coming
-      try {
-        const made = await making
-        if (coming === making) sealing = made
-      } finally {
-        if (coming === making) coming = undefined
-      }
-      const sealed = encryptNow(plain, data)
-      if (sealed !== undefined) return sealed
+    const making = coming
+    try {
+      const made = await making
+      if (coming === making) sealing = made
+    } finally {
+      if (coming === making) coming = undefined
     }
+    return encrypt(record, associatedData)
   }
 
-  /** Undefined when there is no data key, or the one there is has sealed its share. */
-  function encryptNow(
-    record: Uint8Array,
-    associatedData: Uint8Array,
-  ): Uint8Array | Promise<Uint8Array> | undefined {
-    if (sealing === undefined || sealing.used >= recordsPerDataKey) return undefined
-    const { head, nonces, cipher } = sealing
-    const nonce = nonces.subarray(sealing.used * nonceLength, (sealing.used + 1) * nonceLength)
-    sealing.used++
-    return cipher.encrypt({
-      nonce,
-      plain: record,
-      associated: join(head, associatedData),
-      prefix: join(head, nonce),
+  function openingKey(parts: RecordParts): Soon<AesGcm> {
+    // What was being unlocked when all was forgotten is not remembered.
+    const known = memory
+    return andThen(requireKey(keys, parts.keyId).get(), (key) => {
+      const met = known.find(parts.wrapped)
+      if (met !== undefined) return met
+      return andThen(unwrapDataKey(key, parts.named, parts.wrapped), (unwrapped) => {
+        if (unwrapped === undefined) throw openFailed()
+        known.add(unwrapped)
+        return unwrapped.cipher
+      })
     })
   }
 
-  async function openingKey(parts: RecordParts): Promise<DataKey['cipher']> {
-    const cipher = await requireKey(keys, parts.keyId).get()
-    const known = memory.find(parts.wrapped)
-    if (known !== undefined) return known
-    const unwrapped = await unwrapDataKey(cipher, parts.named, parts.wrapped)
-    if (unwrapped === undefined) throw openFailed()
-    memory.add(unwrapped)
-    return unwrapped.cipher
+  function decrypt(record: Uint8Array, associatedData: Uint8Array): Soon<Uint8Array> {
+    requireBytes(record, associatedData)
+    // Copied: it may have to wait for a key.
+    const parts = takeApart(record.slice())
+    if (parts === undefined) throw openFailed()
+    const data = join(parts.head, associatedData)
+    return andThen(openingKey(parts), (key) =>
+      andThen(key.decrypt(parts.nonce, parts.sealed, data), (plain) => {
+        if (plain === undefined) throw openFailed()
+        return plain
+      }),
+    )
   }
 
   return {
     keyId,
-    async encrypt(record, associatedData) {
-      requireBytes(record, associatedData)
-      return encryptNow(record, associatedData) ?? encryptLater(record, associatedData)
-    },
-    async decrypt(record, associatedData) {
-      requireBytes(record, associatedData)
-      const parts = takeApart(record.slice())
-      if (parts === undefined) throw openFailed()
-      const data = join(parts.head, associatedData)
-      const plain = await (await openingKey(parts)).decrypt(parts.nonce, parts.sealed, data)
-      if (plain === undefined) throw openFailed()
-      return plain
-    },
+    readsAtOnce: true,
+    encrypt: (record, associatedData) => rejecting(() => encrypt(record, associatedData)),
+    decrypt: (record, associatedData) => rejecting(() => decrypt(record, associatedData)),
     isCurrent: (record) => takeApart(record)?.keyId === keyId,
     lock() {
       for (const key of keys.values()) key.forget()
-      memory.clear()
+      memory = dataKeyMemory()
       sealing = undefined
       coming = undefined
     },
@@ -158,13 +162,38 @@ export async function keysInUse(
   return counts
 }
 
+const roomForAssociated = new Uint8Array(256)
+
 /** The data key that seals now. */
-interface SealingKey extends DataKey {
+interface SealingKey {
+  readonly cipher: AesGcm
   /** How each of its records starts. */
   readonly head: Uint8Array
+  /** The head and room behind it: what is authenticated is put together here, and read at once. */
+  readonly associated: Uint8Array
   /** Made at once: asking for randomness costs more than encrypting a small record. */
   readonly nonces: Uint8Array
   used: number
+}
+
+function encryptWith(key: SealingKey, plain: Uint8Array, associatedData: Uint8Array): Soon<Uint8Array> {
+  const { head, nonces, cipher } = key
+  const nonce = nonces.subarray(key.used * nonceLength, (key.used + 1) * nonceLength)
+  key.used++
+  return cipher.encrypt({
+    nonce,
+    plain,
+    associated: associatedWith(key, associatedData),
+    prefix: [head, nonce],
+  })
+}
+
+/** The head and what else is authenticated. Good until the next call. */
+function associatedWith({ head, associated }: SealingKey, data: Uint8Array): Uint8Array {
+  const end = head.length + data.length
+  if (end > associated.length) return join(head, data)
+  associated.set(data, head.length)
+  return associated.subarray(0, end)
 }
 
 function holdKeys(named: readonly NamedRecordKey[]): ReadonlyMap<string, HeldKey> {

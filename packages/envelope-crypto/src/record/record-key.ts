@@ -3,6 +3,7 @@ import { aesGcmOfBytes, aesGcmOfKey } from '../internal/aes-gcm.js'
 import type { AesGcm } from '../internal/aes-gcm.js'
 import { isBytes } from '../internal/bytes.js'
 import { invalidOption } from '../internal/options.js'
+import type { Soon } from '../internal/soon.js'
 
 const keyLength = 32
 
@@ -18,7 +19,7 @@ export type RecordKeySource = RecordKey | (() => Promise<RecordKey | undefined>)
 /** A key that may have to be unlocked first. */
 export interface HeldKey {
   /** Rejects with ERR_KEY_LOCKED or ERR_INVALID_OPTION. */
-  get(): Promise<AesGcm>
+  get(): Soon<AesGcm>
   /** Forgets what a function gave. */
   forget(): void
 }
@@ -27,16 +28,24 @@ export interface HeldKey {
 export function holdKey(source: RecordKeySource): HeldKey {
   if (typeof source !== 'function') {
     const key = readKey(source)
-    return { get: () => Promise.resolve(key), forget: () => undefined }
+    return { get: () => key, forget: () => undefined }
   }
-  let asked: Promise<AesGcm> | undefined
+  /** The key, or the answer that is waited for. */
+  let asked: Soon<AesGcm> | undefined
   return {
     get() {
-      const ask = (asked ??= unlock(source))
-      // What failed now may work later.
-      ask.catch(() => {
-        if (asked === ask) asked = undefined
-      })
+      if (asked !== undefined) return asked
+      const ask = unlock(source)
+      asked = ask
+      ask.then(
+        (key) => {
+          if (asked === ask) asked = key
+        },
+        () => {
+          // What failed now may work later.
+          if (asked === ask) asked = undefined
+        },
+      )
       return ask
     },
     forget() {

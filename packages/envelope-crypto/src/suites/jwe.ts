@@ -2,6 +2,7 @@ import { FlattenedEncrypt, flattenedDecrypt } from 'jose'
 import { aesGcmOfBytes, nonceLength, tagLength } from '../internal/aes-gcm.js'
 import { decodeBase64Url, encodeBase64Url } from '../internal/base64.js'
 import { rsaOaepWrap } from '../internal/rsa-oaep.js'
+import { isPromise } from '../internal/soon.js'
 import { randomBytes, webCrypto } from '../internal/web-crypto.js'
 import type { Recipient } from '../recipient.js'
 
@@ -113,10 +114,6 @@ export async function sealJwe(
     key.fill(0)
     if (content !== plaintext) content.fill(0)
   }
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return value instanceof Promise
 }
 
 function isThere<T>(value: T): value is Exclude<T, Promise<unknown>> {
