@@ -43,17 +43,22 @@ export function isDecimal(value: unknown): value is Decimal {
 
 /** The JSON text of a decimal with exactly its digits: `{ 20n, -1 }` is `2.0`, `{ 2n, 2 }` is `200`. */
 export function decimalText(value: Decimal): string {
-  const { mantissa, exponent } = bounded(value.mantissa, value.exponent)
-  if (exponent === 0) return mantissa.toString()
+  const { mantissa, exponent } = value
+  checkBounds(mantissa, exponent)
   if (exponent > 0) return (mantissa * 10n ** BigInt(exponent)).toString()
-  const digits = (mantissa < 0n ? -mantissa : mantissa).toString().padStart(1 - exponent, '0')
+  const number = Number(mantissa)
+  // A number has the same digits up to here, and is printed several times faster.
+  const text = Number.isSafeInteger(number) ? String(number) : mantissa.toString()
+  if (exponent === 0) return text
+  const sign = mantissa < 0n ? '-' : ''
+  const digits = text.slice(sign.length).padStart(1 - exponent, '0')
   const point = digits.length + exponent
-  return `${mantissa < 0n ? '-' : ''}${digits.slice(0, point)}.${digits.slice(point)}`
+  return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`
 }
 
 /** The exact sum, at the finer resolution of the two. */
 export function addDecimals(a: Decimal, b: Decimal): Decimal {
-  const exponent = Math.min(a.exponent, b.exponent)
+  const exponent = a.exponent < b.exponent ? a.exponent : b.exponent
   return { mantissa: atExponent(a, exponent) + atExponent(b, exponent), exponent }
 }
 
@@ -83,6 +88,7 @@ export function rescaleDecimal(value: Decimal, exponent: number): Decimal {
 }
 
 function atExponent(value: Decimal, exponent: number): bigint {
+  if (value.exponent === exponent) return value.mantissa
   if (value.exponent < exponent) return roundDecimal(value, exponent).mantissa
   return value.mantissa * 10n ** BigInt(value.exponent - exponent)
 }
@@ -97,12 +103,16 @@ function fromText(text: string): Decimal {
 }
 
 function bounded(mantissa: bigint, exponent: number): Decimal {
+  checkBounds(mantissa, exponent)
+  // An exponent of -0 would print like 0 but not compare like it.
+  return { mantissa, exponent: exponent === 0 ? 0 : exponent }
+}
+
+function checkBounds(mantissa: bigint, exponent: number): void {
   const inRange = Number.isInteger(exponent) && exponent >= MIN_EXPONENT && exponent <= MAX_EXPONENT
   if (!inRange || !isWritable(mantissa, exponent)) {
     throw new BundleError('ERR_INVALID_DECIMAL', 'The decimal has too many digits or too large an exponent')
   }
-  // An exponent of -0 would print like 0 but not compare like it.
-  return { mantissa, exponent: exponent === 0 ? 0 : exponent }
 }
 
 function isWritable(mantissa: bigint, exponent: number): boolean {

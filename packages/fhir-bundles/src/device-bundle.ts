@@ -1,6 +1,5 @@
 import { BundleError } from './errors.js'
 import { buildCoincidence } from './internal/build-coincidence.js'
-import { buildDevice, buildGateway, buildPatient } from './internal/build-device.js'
 import { buildObservation } from './internal/build-observation.js'
 import { invalid } from './internal/check.js'
 import {
@@ -10,9 +9,11 @@ import {
   RECEPTION_IDENTIFIER,
 } from './internal/codes.js'
 import { type Collector, createCollector } from './internal/collector.js'
-import { deviceMapKey, gatherIdentities, isIdentified, patientMapKey } from './internal/identities.js'
-import { deviceKey, observationKey, patientKey } from './internal/identity.js'
+import { constant } from './internal/constant.js'
+import { beginningOf, identifierCondition, observationIdentity } from './internal/identity.js'
 import { rowOf } from './internal/measurement-table.js'
+import type { MeasurementRow } from './internal/measurements/row.js'
+import { addParties, type Parties, partiesOf, type Party } from './internal/parties.js'
 import { laterBy, type PlacedTime, placeTime } from './internal/time-line.js'
 import { parsedReading } from './parse-reading.js'
 import type { Measurement, Reading } from './reading.js'
@@ -66,24 +67,27 @@ export function deviceBundle(
   for (const [index, raw] of readings.entries()) {
     const path = `readings[${index}]`
     const reading = inOrder(parsedReading(raw, path), options.systemIdOrder)
-    const time = onCalendar(`${path}.time`, () => placeTime(reading.time))
+    const time = onCalendar(
+      () => `${path}.time`,
+      () => placeTime(reading.time),
+    )
     if (time === undefined) skipped.push({ index, reason: 'other-time-line' })
     else placed.push({ reading, time, path })
   }
   const collector = createCollector(options.known ?? {}, options.uuid)
-  const references = addIdentities(placed, collector)
-  for (const { reading, time, path } of placed) addReading(reading, time, path, collector, references)
+  const parties = addParties(placed, collector)
+  for (const { reading, time, path } of placed) addReading(reading, time, path, collector, parties)
   const { entries } = collector
   const bundle = { resourceType: 'Bundle', type: 'transaction', entry: entries } as const
   return { bundle: entries.length === 0 ? undefined : bundle, skipped }
 }
 
 /** A shift by a broken clock may leave the calendar that FHIR can write. */
-function onCalendar<T>(path: string, place: () => T): T {
+function onCalendar<T>(path: () => string, place: () => T): T {
   try {
     return place()
   } catch (cause) {
-    throw invalid(path, 'is shifted out of the years 0001 to 9999', cause)
+    throw invalid(path(), 'is shifted out of the years 0001 to 9999', cause)
   }
 }
 
@@ -98,90 +102,72 @@ function inOrder(reading: Reading, order: DeviceBundleOptions['systemIdOrder']):
   return { ...reading, device: { ...reading.device, systemId: systemId.split('-').reverse().join('-') } }
 }
 
-type References = {
-  readonly patients: ReadonlyMap<string, string>
-  readonly gateways: ReadonlyMap<string, string>
-  readonly devices: ReadonlyMap<string, string>
-}
-
-function addIdentities(
-  placed: readonly { reading: Reading; path: string }[],
-  collector: Collector,
-): References {
-  const identities = gatherIdentities(placed)
-  const each = <T>(map: ReadonlyMap<string, T>, add: (item: T) => string): Map<string, string> =>
-    new Map([...map].map(([key, item]) => [key, add(item)]))
-  return {
-    patients: each(identities.patients, (patient) => collector.add(buildPatient(patient), 'patient')),
-    gateways: each(identities.gateways, (gateway) => collector.add(buildGateway(gateway), 'gateway')),
-    devices: each(identities.devices, (device) => collector.add(buildDevice(device), 'device')),
-  }
-}
-
 function addReading(
   reading: Reading,
   time: PlacedTime,
   path: string,
   collector: Collector,
-  references: References,
+  parties: Parties,
 ): void {
-  const { patient } = reading
-  const toReport = inBuildingOrder(reading.measurements)
-  if (toReport.length === 0) return
-  const device = found(references.devices, deviceMapKey(reading.device))
-  const gateway = found(references.gateways, deviceMapKey(reading.gateway))
-  const subject = isIdentified(patient)
-    ? found(references.patients, patientMapKey(patient))
-    : `Patient/${patient.id}`
-  const deviceId = deviceKey(reading.device)
-  const extension: Extension[] = [{ url: GATEWAY_EXTENSION, valueReference: { reference: gateway } }]
-  if (time.coincidence !== undefined) {
-    const keys = { device: deviceId, gateway: deviceKey(reading.gateway) }
-    const resource = buildCoincidence(time.coincidence, keys, { device, gateway })
-    const reference = collector.add(resource, `${path}.time`)
-    extension.push({ url: COINCIDENT_EXTENSION, valueReference: { reference } })
-  }
-  const who = `${deviceId}-${patientKey(patient)}`
+  const { measurements } = reading
+  if (!measurements.some(hasSomethingToSay)) return
+  const { device, gateway, patient } = partiesOf(reading, parties)
+  const extension = extensionOf(time, path, collector, device, gateway)
+  const system = time.own === undefined ? RECEPTION_IDENTIFIER : OBSERVATION_IDENTIFIER
+  const beginning = beginningOf(system, device.key, patient.key)
   const byType = new Map<string, string>()
-  for (const [index, measurement] of toReport) {
-    const row = rowOf(measurement.type)
-    const at = `${path}.measurements[${index}]`
+
+  const add = (measurement: Measurement, row: MeasurementRow, index: number): void => {
+    const at = (): string => `${path}.measurements[${index}]`
     const { offset } = measurement
-    const own = offset === undefined ? time : onCalendar(`${at}.offset`, () => laterBy(time, offset))
+    const own =
+      offset === undefined
+        ? time
+        : onCalendar(
+            () => `${at()}.offset`,
+            () => laterBy(time, offset),
+          )
+    const { identifier, condition } = observationIdentity(beginning, row.mdc, own, measurement)
+    const origins = row.derivedFrom?.flatMap((type) => byType.get(type) ?? []) ?? NONE
     const resource = buildObservation(measurement, {
-      patient: subject,
-      device,
+      patient: patient.reference,
+      device: device.reference,
       extension,
-      derivedFrom: (row.derivedFrom ?? []).flatMap((type) => byType.get(type) ?? []),
+      derivedFrom: origins.map((reference) => ({ reference })),
       time: own,
-      identifier: {
-        system: own.own === undefined ? RECEPTION_IDENTIFIER : OBSERVATION_IDENTIFIER,
-        value: observationKey(who, row.mdc, own, measurement),
-      },
+      identifier,
     })
-    byType.set(measurement.type, collector.add(resource, at))
+    byType.set(measurement.type, collector.add(resource, condition, at))
+  }
+
+  // What others are derived from comes first.
+  for (const derived of [false, true]) {
+    measurements.forEach((measurement, index) => {
+      const row = rowOf(measurement.type)
+      if ((row.derivedFrom !== undefined) !== derived || !hasSomethingToSay(measurement)) return
+      add(measurement, row, index)
+    })
   }
 }
 
-/** With their indexes; what others are derived from comes first, and what says nothing is left out. */
-function inBuildingOrder(measurements: readonly Measurement[]): readonly (readonly [number, Measurement])[] {
-  const first: [number, Measurement][] = []
-  const second: [number, Measurement][] = []
-  for (const [index, measurement] of measurements.entries()) {
-    if (!hasSomethingToSay(measurement)) continue
-    const isDerived = rowOf(measurement.type).derivedFrom !== undefined
-    ;(isDerived ? second : first).push([index, measurement])
-  }
-  return second.length === 0 ? first : [...first, ...second]
+const NONE: readonly [] = []
+
+/** Gateway and coincident time stamp, the same in every Observation of a reading. */
+function extensionOf(
+  { coincidence }: PlacedTime,
+  path: string,
+  collector: Collector,
+  device: Party,
+  gateway: Party,
+): readonly Extension[] {
+  const ofGateway = { url: GATEWAY_EXTENSION, valueReference: gateway.reference }
+  if (coincidence === undefined) return constant([ofGateway])
+  const { resource, identifier } = buildCoincidence(coincidence, device, gateway)
+  const reference = collector.add(resource, identifierCondition(identifier), () => `${path}.time`)
+  return constant([ofGateway, { url: COINCIDENT_EXTENSION, valueReference: { reference } }])
 }
 
 /** A status without a set bit is no event. */
 function hasSomethingToSay(measurement: Measurement): boolean {
   return measurement.kind !== 'bits' || measurement.set.length + (measurement.clear?.length ?? 0) > 0
-}
-
-function found(references: ReadonlyMap<string, string>, key: string): string {
-  const reference = references.get(key)
-  if (reference === undefined) throw new RangeError('Every identity of a reading was gathered')
-  return reference
 }

@@ -1,6 +1,7 @@
 export { decimal, type Decimal, decimalText, isDecimal } from './decimal.js'
 export { sampleScale } from './sample-scale.js'
 export { stringifyExact, toPlainJson } from './stringify-exact.js'
+export { stringifyReading } from './stringify-reading.js'
 export { BundleError, type BundleErrorCode, isBundleError } from './errors.js'
 export { parseReading } from './parse-reading.js'
 export type {

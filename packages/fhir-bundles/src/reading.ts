@@ -86,6 +86,12 @@ export type ReadingTime =
   | { readonly quality: 'synchronized-utc'; readonly measuredAt: string; readonly gatewayTime?: string }
   /** `measuredAt` without offset; the one of `gatewayTime` is added. */
   | { readonly quality: 'synchronized-local'; readonly measuredAt: string; readonly gatewayTime: string }
+  /**
+   * The device reports a fault of its clock, and what the clock shows now is not known. `measuredAt`, a date-time,
+   * stands as reported, with the offset of `gatewayTime` where it has none; a coincident time stamp without a device
+   * time tells that nobody could check it.
+   */
+  | { readonly quality: 'time-fault'; readonly measuredAt: string; readonly gatewayTime: string }
   /** The device clock was reset or lost: such a reading is skipped, it cannot be placed in time. */
   | { readonly quality: 'other-time-line'; readonly measuredAt?: string; readonly gatewayTime?: string }
   /** No time stamp: `gatewayTime` is the moment of reception. */

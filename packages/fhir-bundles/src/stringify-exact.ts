@@ -1,6 +1,6 @@
 import { decimalText, isDecimal } from './decimal.js'
 import { BundleError } from './errors.js'
-import { printedOf } from './internal/constant.js'
+import { inOnePiece, printedOf } from './internal/constant.js'
 
 // Strings that JSON writes as they are: no quote, backslash, control character or surrogate.
 // eslint-disable-next-line no-control-regex
@@ -16,7 +16,8 @@ const PLAIN = /^[^"\\\u0000-\u001f\ud800-\udfff]*$/
  * @example stringifyExact({ value: decimal('2.0') }) // '{"value":2.0}'
  */
 export function stringifyExact(value: unknown, indent: number = 0): string {
-  return write(value, '\n', { step: indent === 0 ? '' : ' '.repeat(indent), depth: 0, parents: [] })
+  const step = indent === 0 ? '' : ' '.repeat(indent)
+  return write(value, step === '' ? '' : '\n', { step, depth: 0, parents: [] })
 }
 
 /**
@@ -40,6 +41,7 @@ type Writing = {
 /** A cycle comes past any depth, so only what is nested deeper than resources are is watched for one. */
 const DEEP = 64
 
+/** `margin` is the line break and indentation of the value's level; empty for one line. */
 function write(value: unknown, margin: string, writing: Writing): string {
   switch (typeof value) {
     case 'string':
@@ -58,7 +60,7 @@ function write(value: unknown, margin: string, writing: Writing): string {
 
 function writeObject(value: object, margin: string, writing: Writing): string {
   if (isDecimal(value)) return decimalText(value)
-  const printed = writing.step === '' ? printedOf(value) : undefined
+  const printed = margin === '' ? printedOf(value) : undefined
   if (printed?.json !== undefined) return printed.json
   const isDeep = writing.depth >= DEEP
   if (isDeep) {
@@ -66,37 +68,39 @@ function writeObject(value: object, margin: string, writing: Writing): string {
     writing.parents.push(value)
   }
   writing.depth += 1
-  const inner = writing.step === '' ? '' : margin + writing.step
-  const outer = writing.step === '' ? '' : margin
   const text = Array.isArray(value)
-    ? writeItems(value, inner, outer, writing)
-    : writeMembers(value, inner, outer, writing)
+    ? writeItems(value, margin, writing)
+    : writeMembers(value, margin, writing)
   writing.depth -= 1
   if (isDeep) writing.parents.pop()
-  if (printed !== undefined) printed.json = text
+  if (printed !== undefined) printed.json = inOnePiece(text)
   return text
 }
 
-function writeItems(items: readonly unknown[], inner: string, outer: string, writing: Writing): string {
+function writeItems(items: readonly unknown[], margin: string, writing: Writing): string {
+  const inner = margin === '' ? '' : margin + writing.step
+  const next = `,${inner}`
   let text = ''
   // Unlike map, for-of visits holes, so that they are refused like any other undefined item.
-  for (const item of items) text += `${text === '' ? '[' : ','}${inner}${write(item, inner, writing)}`
-  return text === '' ? '[]' : `${text}${outer}]`
+  for (const item of items) text += (text === '' ? `[${inner}` : next) + write(item, inner, writing)
+  return text === '' ? '[]' : `${text}${margin}]`
 }
 
-function writeMembers(value: object, inner: string, outer: string, writing: Writing): string {
+function writeMembers(value: object, margin: string, writing: Writing): string {
   const prototype: unknown = Object.getPrototypeOf(value)
   const isPlain =
     prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null
   if (!isPlain) throw refuse('a class instance')
-  const space = writing.step === '' ? '' : ' '
+  const inner = margin === '' ? '' : margin + writing.step
+  const next = `,${inner}`
   let text = ''
   for (const name of Object.keys(value)) {
-    const member = (value as Readonly<Record<string, unknown>>)[name]
-    if (member === undefined) continue
-    text += `${text === '' ? '{' : ','}${inner}${nameText(name)}${space}${write(member, inner, writing)}`
+    const item = (value as Readonly<Record<string, unknown>>)[name]
+    if (item === undefined) continue
+    const before = text === '' ? `{${inner}` : next
+    text += before + (margin === '' ? nameText(name) : `${nameText(name)} `) + write(item, inner, writing)
   }
-  return text === '' ? '{}' : `${text}${outer}}`
+  return text === '' ? '{}' : `${text}${margin}}`
 }
 
 /** Resources use few names, over and over. */
@@ -106,7 +110,7 @@ const MOST_NAMES = 500
 function nameText(name: string): string {
   const known = names.get(name)
   if (known !== undefined) return known
-  const text = `${quote(name)}:`
+  const text = inOnePiece(`${quote(name)}:`)
   if (names.size < MOST_NAMES) names.set(name, text)
   return text
 }

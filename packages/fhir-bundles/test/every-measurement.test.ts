@@ -16,6 +16,7 @@ import {
   stringifyExact,
   toPlainJson,
 } from '../src/index.js'
+import { withMeasurements } from './built.js'
 import { reading } from './fixtures.js'
 import { samplesOf, types } from './samples.js'
 
@@ -121,8 +122,6 @@ function invariantsOf(type: string): readonly (readonly [string, (resource: Json
   compiled.set(type, made)
   return made
 }
-
-const withMeasurements = (...measurements: Measurement[]): Reading => ({ ...reading, measurements })
 
 function observationsOf(one: Reading): readonly ObservationResource[] {
   return (deviceBundle([one]).bundle?.entry ?? []).flatMap(({ resource }) =>

@@ -1,4 +1,5 @@
 import { decimal, type Reading } from '../src/index.js'
+import type { SimulatedKind } from '../src/simulate/index.js'
 
 /** A blood pressure reading in the JSON form, as a person would write it. */
 export const readingJson = {
@@ -69,3 +70,12 @@ export function errorOf(run: () => unknown): Error {
 export function bytesOf(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/[0-9a-f]{2}/g) ?? [], (octet) => Number.parseInt(octet, 16))
 }
+
+export const simulatedKinds: readonly SimulatedKind[] = [
+  'blood-pressure-cuff',
+  'glucometer',
+  'heart-rate-strap',
+  'oximeter',
+  'scale',
+  'thermometer',
+]

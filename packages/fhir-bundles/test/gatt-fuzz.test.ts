@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import * as gatt from '../src/gatt/index.js'
 import { deviceBundle } from '../src/index.js'
-import { simulateDevice, type SimulatedKind } from '../src/simulate/index.js'
+import { simulateDevice } from '../src/simulate/index.js'
+import { simulatedKinds } from './fixtures.js'
 
 /** A million in the long form: GATT_PACKETS=1000000 npx vitest run --project node gatt-fuzz */
 const packets = Number(process.env['GATT_PACKETS'] ?? 20_000)
@@ -31,15 +32,7 @@ const decoders: Readonly<Record<string, (octets: Uint8Array) => unknown>> = {
   '2A2B': gatt.decodeCurrentTime,
 }
 const characteristics = Object.keys(decoders)
-const kinds: readonly SimulatedKind[] = [
-  'blood-pressure-cuff',
-  'glucometer',
-  'heart-rate-strap',
-  'oximeter',
-  'scale',
-  'thermometer',
-]
-const real = kinds.flatMap(
+const real = simulatedKinds.flatMap(
   (kind) => simulateDevice(kind, { seed: 1, clock: () => 1_772_400_000_000 }).packets,
 )
 

@@ -11,19 +11,11 @@ import {
   sampleScale,
   stringifyExact,
 } from '../src/index.js'
-import { codeOf, countingUuid, errorOf, reading } from './fixtures.js'
-
-const withMeasurements = (...measurements: Measurement[]): Reading => ({ ...reading, measurements })
-
-function entriesOf(one: Reading) {
-  return deviceBundle([one], { uuid: countingUuid() }).bundle?.entry ?? []
-}
+import { built, entriesOf, withMeasurements } from './built.js'
+import { codeOf, errorOf, reading } from './fixtures.js'
 
 function observation(one: Reading, mdc: string): ObservationResource | undefined {
-  const found = entriesOf(one).find(
-    ({ resource }) => resource.resourceType === 'Observation' && resource.code.coding?.[0]?.code === mdc,
-  )
-  return found?.resource.resourceType === 'Observation' ? found.resource : undefined
+  return built([one]).coded(mdc)[0]
 }
 
 const weight: Measurement = { kind: 'numeric', type: 'body-weight', value: decimal('80.5'), unit: 'kg' }
@@ -34,7 +26,7 @@ describe('derived measurements', () => {
   test('the body mass index names weight and height, wherever they stand', () => {
     const one = withMeasurements(index, height, weight)
     const fullUrl = (mdc: string) =>
-      entriesOf(one).find(
+      entriesOf([one]).find(
         ({ resource }) => resource.resourceType === 'Observation' && resource.code.coding?.[0]?.code === mdc,
       )?.fullUrl
     expect(observation(one, '188752')?.derivedFrom).toEqual([
@@ -94,7 +86,7 @@ describe('bits', () => {
 describe('offsets', () => {
   test('move the measurement on both clocks, and so its identifier', () => {
     const later: Measurement = { ...weight, offset: decimal('90') }
-    const made = entriesOf(withMeasurements(weight, later)).flatMap(({ resource }) =>
+    const made = entriesOf([withMeasurements(weight, later)]).flatMap(({ resource }) =>
       resource.resourceType === 'Observation' && resource.code.coding?.[0]?.code === '188736'
         ? [[resource.effectiveDateTime, resource.identifier[0]?.value.split('-').at(-1)]]
         : [],
@@ -180,9 +172,12 @@ test('a parsed reading is frozen, so that it need not be checked again; a change
 })
 
 test('changing a resource does not change the next one', () => {
-  const [first] = entriesOf(withMeasurements(weight)).slice(-1)
+  const [first] = entriesOf([withMeasurements(weight)]).slice(-1)
   const code = first?.resource.resourceType === 'Observation' ? first.resource.code : {}
   expect(() => Object.assign(code, { text: 'other' })).toThrow(TypeError)
+  const references =
+    first?.resource.resourceType === 'Observation' ? [first.resource.subject, first.resource.extension] : []
+  for (const shared of references) expect(Object.isFrozen(shared)).toBe(true)
   expect(stringifyExact({ ...code, text: 'mine' })).toContain('"text":"mine"')
   expect(stringifyExact(code)).toContain('"text":"Body weight"')
   expect(stringifyExact(code, 1)).toBe(JSON.stringify(code, null, 1))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { decimal, isBundleError, parseReading } from '../src/index.js'
+import { decimal, isBundleError, parseReading, stringifyReading } from '../src/index.js'
 import { errorOf, readingJson, reading } from './fixtures.js'
 
 /** The reading JSON with one member replaced (or removed by undefined). */
@@ -24,6 +24,18 @@ describe('parseReading', () => {
         address: { kind: 'bluetooth', value: '00-1C-05-00-78-25' },
       },
     })
+  })
+
+  test('takes back what stringifyReading has written, to the digit', () => {
+    const tens = {
+      ...reading.measurements[1],
+      value: decimal('6e1'),
+    } as (typeof reading.measurements)[number]
+    const once = parseReading({ ...reading, measurements: [...reading.measurements, tens] })
+    const written = stringifyReading(once, 2)
+    expect(written).toContain('"diastolic": "80.0"')
+    expect(written).toContain('"value": "6e1"')
+    expect(parseReading(JSON.parse(written))).toEqual(once)
   })
 
   test('takes its own result again', () => {

@@ -230,6 +230,12 @@ describe('what is measured', () => {
     expect(named(measurements, 'glucose-meter-status')).toEqual([])
   })
 
+  test('without a clock to compare with, the time of a record with a time fault is not vouched for', () => {
+    const quality = (values: object) => read({ '2A18': glucose('0a', '70b011 0008'), ...values }).time.quality
+    expect(quality({})).toBe('time-fault')
+    expect(quality({ '2A2B': bytesOf('ea070302071e00010000') })).toBe('unsynchronized')
+  })
+
   test('a record without concentration, and one of a reserved type', () => {
     expect(codeOf(() => read({ '2A18': glucose('00', '') }))).toBe('ERR_INCOMPLETE_READING')
     expect(codeOf(() => read({ '2A18': glucose('02', '70b01f') }))).toBe('ERR_PACKET_MALFORMED')

@@ -5,31 +5,63 @@ import { FhirRouter, MemoryRepository } from '@medplum/fhir-router'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
   deviceBundle,
-  type KnownReferences,
   knownFromResponse,
   packTransaction,
   type Reading,
   stringifyExact,
   toPlainJson,
+  type TransactionBundle,
   unpackResponse,
 } from '../src/index.js'
 import { readingFromGatt } from '../src/gatt/index.js'
-import { simulateDevice, type SimulatedKind } from '../src/simulate/index.js'
+import { simulateDevice } from '../src/simulate/index.js'
+import { simulatedKinds } from './fixtures.js'
 
 type Json = Readonly<Record<string, unknown>>
+const TYPES = ['Patient', 'Device', 'Observation'] as const
 interface Server {
   /** The parsed body of the response. */
   post(bundle: object): Promise<unknown>
-  all(type: 'Device' | 'Patient' | 'Observation'): Promise<readonly Json[]>
+  all(type: (typeof TYPES)[number]): Promise<readonly Json[]>
 }
 
+type Definitions = Parameters<typeof indexStructureDefinitionBundle>[0]
+type Parameters_ = Parameters<typeof indexSearchParameterBundle>[0]
+
 beforeAll(() => {
-  type Definitions = Parameters<typeof indexStructureDefinitionBundle>[0]
-  type Parameters_ = Parameters<typeof indexSearchParameterBundle>[0]
+  const resources = readJson('fhir/r4/profiles-resources.json') as unknown as { entry: { resource: Json }[] }
+  const needed = ['Bundle', 'OperationOutcome', ...TYPES]
   indexStructureDefinitionBundle(readJson('fhir/r4/profiles-types.json') as Definitions)
-  indexStructureDefinitionBundle(readJson('fhir/r4/profiles-resources.json') as Definitions)
-  indexSearchParameterBundle(readJson('fhir/r4/search-parameters.json') as Parameters_)
+  indexStructureDefinitionBundle({
+    ...resources,
+    entry: resources.entry.filter(({ resource }) => needed.includes(String(resource['name']))),
+  } as unknown as Definitions)
+  indexSearchParameterBundle(identifierParameters())
 }, 60_000)
+
+/** HL7's definition, one type at a time: the router evaluates the whole of it for every resource it looks at. */
+function identifierParameters(): Parameters_ {
+  const all = readJson('fhir/r4/search-parameters.json') as { entry: { resource: Json }[] }
+  const entry = TYPES.flatMap((type) =>
+    all.entry.flatMap(({ resource }) => {
+      if (resource['code'] !== 'identifier' || !(resource['base'] as string[]).includes(type)) return []
+      const expression = String(resource['expression'])
+        .split(' | ')
+        .filter((part) => part.startsWith(`${type}.`))
+      return [
+        {
+          resource: {
+            ...resource,
+            id: `${type}-identifier`,
+            base: [type],
+            expression: expression.join(' | '),
+          },
+        },
+      ]
+    }),
+  )
+  return { ...all, entry } as unknown as Parameters_
+}
 
 function mock(): Server {
   const server = createMockServer({ open: true, seed: 1 })
@@ -69,124 +101,156 @@ function medplum(): Server {
   }
 }
 
-const kinds: readonly SimulatedKind[] = [
-  'blood-pressure-cuff',
-  'glucometer',
-  'heart-rate-strap',
-  'oximeter',
-  'scale',
-  'thermometer',
-]
-
-interface Size {
-  readonly most: number
-  readonly devices: number
-  readonly patients: readonly [string, string]
-}
-
-/** A day at home as one gateway sees it: six devices, two people. Of each device at most so many measurements. */
-function day(gateway: string, { most, devices, patients }: Size): readonly Reading[] {
-  return kinds.slice(0, devices).flatMap((kind, index) =>
-    simulateDevice(kind, { seed: 5, clock: () => Date.UTC(2026, 2, 2) })
-      .packets.slice(0, most)
-      .map(({ receivedAt, values }) =>
-        readingFromGatt(values, {
-          gateway: { systemId: gateway },
-          patient: { identifier: { system: 'urn:oid:2.999.1', value: patients[index % 2 === 0 ? 0 : 1] } },
-          receivedAt,
-        }),
-      ),
-  )
-}
-
 const home = '4C-4E-49-12-34-56-FF-FE'
 const clinic = '4C-4E-49-12-34-56-FF-FF'
 
-async function send(
-  server: Server,
-  readings: readonly Reading[],
-  known: KnownReferences = {},
-): Promise<KnownReferences> {
-  const { bundle, skipped } = deviceBundle(readings, { known })
-  expect(skipped).toEqual([])
-  let learnt = known
-  for (const part of packTransaction(bundle?.entry ?? [], { entries: 60 })) {
-    const unpacked = unpackResponse(part.bundle, await server.post(part.bundle))
+type Household = {
+  readonly patients: readonly [string, string]
+  /** Half of a day's Observations are of the strap, which sends every minute. */
+  readonly strapMinutes: number
+}
+
+/** A whole day of six devices and two people as one gateway sees it, in order of time. */
+function dayOf(gateway: string, { patients, strapMinutes }: Household): readonly Reading[] {
+  return simulatedKinds
+    .flatMap((kind, index) =>
+      simulateDevice(kind, { seed: 5, clock: () => Date.UTC(2026, 2, 2) })
+        .packets.slice(0, kind === 'heart-rate-strap' ? strapMinutes : undefined)
+        .map((packet) => ({
+          ...packet,
+          patient: { identifier: { system: 'urn:oid:2.999.1', value: patients[index % 2 === 0 ? 0 : 1] } },
+        })),
+    )
+    .toSorted((a, b) => a.receivedAt.localeCompare(b.receivedAt))
+    .map(({ values, ...context }) => readingFromGatt(values, { ...context, gateway: { systemId: gateway } }))
+}
+
+/** As an app sends them: whatever came in an hour or so, in parts that small servers take. */
+function bundlesOf(readings: readonly Reading[]): readonly TransactionBundle[] {
+  const groups = Array.from({ length: Math.ceil(readings.length / 6) }, (_, index) =>
+    readings.slice(index * 6, index * 6 + 6),
+  )
+  return groups.flatMap((group) => {
+    const { bundle, skipped } = deviceBundle(group)
+    expect(skipped).toEqual([])
+    return packTransaction(bundle?.entry ?? [], { entries: 25 }).map((part) => part.bundle)
+  })
+}
+
+async function send(server: Server, bundles: readonly TransactionBundle[]): Promise<void> {
+  for (const bundle of bundles) {
+    const unpacked = unpackResponse(bundle, await server.post(bundle))
     expect(unpacked).toMatchObject({ aligned: true, complete: true })
-    learnt = { ...learnt, ...knownFromResponse(part.bundle, unpacked) }
   }
-  return learnt
 }
 
-const identifiersOf = (resources: readonly Json[]): readonly string[] =>
-  resources.map((resource) => JSON.stringify((resource['identifier'] as Json[])[0])).toSorted()
+type Counts = Readonly<Record<(typeof TYPES)[number], number>>
 
-async function identifiers(server: Server): Promise<Readonly<Record<string, readonly string[]>>> {
+/** What a server should have: each thing once, from the readings themselves. */
+function expected(...days: readonly (readonly Reading[])[]): Counts {
+  const readings = days.flat()
+  const distinct = (keys: readonly string[]): number => new Set(keys).size
+  const stamped = readings.filter(({ time }) => time.quality === 'unsynchronized')
   return {
-    Patient: identifiersOf(await server.all('Patient')),
-    Device: identifiersOf(await server.all('Device')),
-    Observation: identifiersOf(await server.all('Observation')),
+    Patient: distinct(readings.map(({ patient }) => JSON.stringify(patient))),
+    Device: distinct(
+      readings.flatMap(({ device, gateway }) => [String(device.systemId), String(gateway.systemId)]),
+    ),
+    Observation:
+      distinct(
+        readings.flatMap(({ device, time, measurements }) =>
+          measurements.map(({ type, offset }) =>
+            JSON.stringify([device.systemId, time, type, String(offset?.mantissa)]),
+          ),
+        ),
+      ) +
+      // One of both clocks for every gateway that read them.
+      distinct(
+        stamped.map(({ device, gateway, time }) => JSON.stringify([device.systemId, gateway.systemId, time])),
+      ),
   }
 }
 
-function expectNoDuplicate(all: Readonly<Record<string, readonly string[]>>): void {
-  for (const list of Object.values(all)) expect(list).toEqual([...new Set(list)])
+const nameOf = ({ resourceType, identifier }: Json): string =>
+  `${String(resourceType)} ${JSON.stringify((identifier as readonly Json[])[0])}`
+
+/** What the bundles identify, each once, in order. */
+function identified(bundles: readonly TransactionBundle[]): readonly string[] {
+  const names = bundles.flatMap(({ entry }) => entry.map(({ resource }) => nameOf(resource as Json)))
+  return [...new Set(names)].toSorted()
 }
 
-describe.each<[string, () => Server, Size]>([
+/** What a server has by identifier, in order; fails where one is there twice, or a reference leads nowhere. */
+async function stored(server: Server, counts: Counts): Promise<readonly string[]> {
+  const all = await Promise.all(TYPES.map((type) => server.all(type)))
+  expect(Object.fromEntries(TYPES.map((type, index) => [type, all[index]?.length]))).toEqual(counts)
+  const resources = all.flat()
+  const names = resources.map(nameOf)
+  expect(new Set(names).size).toBe(names.length)
+  const references = new Set(resources.map(({ resourceType, id }) => `${String(resourceType)}/${String(id)}`))
+  for (const { subject, device, extension = [] } of all[2] ?? []) {
+    const others = (extension as readonly { valueReference: Json }[]).map((one) => one.valueReference)
+    for (const { reference } of [subject as Json, device as Json, ...others]) {
+      expect(references).toContain(reference)
+    }
+  }
+  return names.toSorted()
+}
+
+describe.each<[string, () => Server, Household]>([
   // With all that must be escaped in a condition.
-  ['mock-server', mock, { most: 12, devices: 6, patients: ['a&b c', 'd,e|f$g'] }],
-  // Its memory repository looks at every resource for every condition, and knows no escapes of `,` and `|`.
-  ['@medplum/fhir-router', medplum, { most: 1, devices: 3, patients: ['a&b c', '4711'] }],
-])('%s', (_, serve, size) => {
-  test('a day sent twice is there once', async () => {
+  ['mock-server', mock, { patients: ['a&b c', 'd,e|f$g'], strapMinutes: 30 }],
+  // Its memory repository knows no escapes of `,` and `|`, and looks at every resource for every condition.
+  ['@medplum/fhir-router', medplum, { patients: ['a&b c', '4711'], strapMinutes: 4 }],
+])('a whole day of every device: %s', (_, serve, household) => {
+  const day = dayOf(home, household)
+  const bundles = bundlesOf(day)
+  const backwards = bundlesOf(day.toReversed()).toReversed()
+  const [once, names] = [expected(day), identified(bundles)]
+
+  test('sent twice it is there once', async () => {
     const server = serve()
-    await send(server, day(home, size))
-    const first = await identifiers(server)
-    expect(first['Patient']).toHaveLength(2)
-    expect(first['Device']).toHaveLength(size.devices + 1)
-    expect(first['Observation']?.length).toBeGreaterThan(size.devices * 4)
-    expectNoDuplicate(first)
-    await send(server, day(home, size))
-    expect(await identifiers(server)).toEqual(first)
+    await send(server, bundles)
+    expect(await stored(server, once)).toEqual(names)
+    await send(server, bundles)
+    expect(await stored(server, once)).toEqual(names)
   })
 
-  test('in the other order, one by one, it comes to the same', async () => {
-    const [forward, backward] = [serve(), serve()]
-    await send(forward, day(home, size))
-    for (const reading of day(home, size).toReversed()) await send(backward, [reading])
-    expect(await identifiers(backward)).toEqual(await identifiers(forward))
-    await send(backward, day(home, size))
-    expect(await identifiers(backward)).toEqual(await identifiers(forward))
+  test('the other way round it comes to the same, and stays so when it is sent in order', async () => {
+    const server = serve()
+    await send(server, backwards)
+    expect(await stored(server, once)).toEqual(names)
+    await send(server, bundles)
+    expect(await stored(server, once)).toEqual(names)
   })
 
-  test('through a second gateway only its own device and clocks are new, where the device stamps', async () => {
+  test('through two gateways in turn only the second gateway and its clocks are more', async () => {
     const server = serve()
-    // The strap has no clock: what two gateways receive from it cannot be told to be the same.
-    const stamped = (gateway: string) =>
-      day(gateway, size).filter(({ time }) => time.quality === 'unsynchronized')
-    await send(server, stamped(home))
-    const before = await identifiers(server)
-    await send(server, stamped(clinic))
-    const after = await identifiers(server)
-    expectNoDuplicate(after)
-    expect(after['Patient']).toEqual(before['Patient'])
-    expect(after['Device']).toHaveLength((before['Device']?.length ?? 0) + 1)
-    const added = after['Observation']?.filter((one) => before['Observation']?.includes(one) !== true) ?? []
-    expect(added.length).toBeGreaterThan(0)
-    for (const identifier of added) expect(identifier).toContain(clinic.replaceAll('-', ''))
+    const other = dayOf(clinic, household)
+    const theirs = bundlesOf(other).toReversed()
+    expect(theirs).toHaveLength(bundles.length)
+    for (const [index, bundle] of bundles.entries()) {
+      await send(server, [bundle, ...theirs.slice(index, index + 1)])
+    }
+    const both = expected(day, other)
+    expect(both).toMatchObject({ Patient: once.Patient, Device: once.Device + 1 })
+    const all = await stored(server, both)
+    expect(all).toEqual(identified([...bundles, ...theirs]))
+    for (const name of all) if (!names.includes(name)) expect(name).toMatch(/4C-?4E-?49-?12-?34-?56-?FF-?FF/)
   })
 
   test('with the ids that the first answer told, the rest of the day names them', async () => {
     const server = serve()
-    const [first, ...rest] = day(home, size)
-    const known = await send(server, first === undefined ? [] : [first])
+    const [first] = bundlesOf(day.slice(0, 1))
+    if (first === undefined) throw new Error('The first reading makes a bundle')
+    const known = knownFromResponse(first, unpackResponse(first, await server.post(first)))
     expect(Object.keys(known)).toHaveLength(3)
-    await send(server, rest, known)
-    const all = await identifiers(server)
-    expectNoDuplicate(all)
-    const whole = serve()
-    await send(whole, day(home, size))
-    expect(all).toEqual(await identifiers(whole))
+    const rest = deviceBundle(day, { known }).bundle?.entry ?? []
+    expect(rest).toHaveLength(names.length - 3)
+    await send(
+      server,
+      packTransaction(rest, { entries: 60 }).map((part) => part.bundle),
+    )
+    expect(await stored(server, once)).toEqual(names)
   })
 })

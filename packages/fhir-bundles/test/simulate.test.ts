@@ -1,16 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import * as gatt from '../src/gatt/index.js'
 import * as simulate from '../src/simulate/index.js'
-import { deviceBundle, packTransaction, parseReading, stringifyExact } from '../src/index.js'
+import {
+  deviceBundle,
+  packTransaction,
+  parseReading,
+  stringifyExact,
+  stringifyReading,
+} from '../src/index.js'
+import { simulatedKinds } from './fixtures.js'
 
-const kinds: readonly simulate.SimulatedKind[] = [
-  'blood-pressure-cuff',
-  'glucometer',
-  'heart-rate-strap',
-  'oximeter',
-  'scale',
-  'thermometer',
-]
 const clock = (): number => Date.UTC(2026, 2, 2, 15)
 
 /** Encoder after decoder, by characteristic. */
@@ -27,7 +26,7 @@ const again: Readonly<Record<string, (octets: Uint8Array) => Uint8Array>> = {
   '2A23': (octets) => simulate.encodeSystemId(gatt.decodeSystemId(octets).eui64),
 }
 
-describe.each(kinds)('%s', (kind) => {
+describe.each(simulatedKinds)('%s', (kind) => {
   test('the seed decides, and nothing else', () => {
     const device = simulate.simulateDevice(kind, { seed: 7, clock })
     expect(simulate.simulateDevice(kind, { seed: 7, clock })).toEqual(device)
@@ -63,7 +62,10 @@ describe.each(kinds)('%s', (kind) => {
     const times = device.packets.map(({ receivedAt }) => receivedAt)
     expect(times).toEqual(times.toSorted())
     expect(times.every((time) => time.startsWith('2026-03-02T'))).toBe(true)
-    for (const reading of readings) expect(parseReading(reading)).toEqual(reading)
+    for (const reading of readings) {
+      expect(parseReading(reading)).toEqual(reading)
+      expect(parseReading(JSON.parse(stringifyReading(reading)))).toEqual(reading)
+    }
     const { bundle, skipped } = deviceBundle(readings)
     expect(skipped).toEqual([])
     expect(packTransaction(bundle?.entry ?? [], { entries: 25 }).length).toBeGreaterThan(0)

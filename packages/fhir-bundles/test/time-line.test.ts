@@ -156,6 +156,25 @@ describe('the other rows of the time line', () => {
     expect(coincident).toBeUndefined()
   })
 
+  test('a fault of the clock: kept as reported, and the coincident time stamp says that nobody knows', () => {
+    const fault = (measuredAt: string) =>
+      build({ quality: 'time-fault', measuredAt, gatewayTime: '2024-05-01T09:00:00-03:30' })
+    const { pulse, coincident, entries } = fault('2024-05-01T08:00:00')
+    expect(pulse?.effectiveDateTime).toBe('2024-05-01T08:00:00-03:30')
+    const fullUrl = entries.find(({ resource }) => resource === coincident)?.fullUrl
+    expect(pulse?.extension).toContainEqual({ url: REFERENCE, valueReference: { reference: fullUrl } })
+    expect(coincident).toMatchObject({
+      identifier: [{ value: '001C050400007825-4C4E49123456FFFE-67975-unknown-767881800' }],
+      effectiveDateTime: '2024-05-01T09:00:00-03:30',
+      dataAbsentReason: { coding: [{ code: 'unknown' }] },
+    })
+    expect(coincident).not.toHaveProperty('valueDateTime')
+    const zoned = fault('2024-05-01T08:00:00+02:00')
+    expect(zoned.pulse?.effectiveDateTime).toBe('2024-05-01T08:00:00+02:00')
+    expect(zoned.coincident?.code.coding?.[0]?.code).toBe('68226')
+    expect(errorOf(() => fault('12345.678'))).toMatchObject({ path: 'readings[0].time.measuredAt' })
+  })
+
   test('another time line: skipped and told', () => {
     const result = build({ quality: 'other-time-line', measuredAt: '1999-01-01T00:00:00' })
     expect(result.bundle).toBeUndefined()

@@ -96,11 +96,14 @@ function specialization(item: { code: number; version?: string }): {
 }
 
 function versionList(versions: Versions | undefined): DeviceResource['version'] {
-  const list = keysOf(VERSION_KINDS).flatMap((kind) => {
-    const value = versions?.[kind]
+  if (versions === undefined) return undefined
+  const list: { type: CodeableConcept; value: string }[] = []
+  for (const kind of keysOf(VERSION_KINDS)) {
+    const value = versions[kind]
+    if (value === undefined) continue
     const { code, display, text } = VERSION_KINDS[kind]
-    return value === undefined ? [] : [{ type: knownConcept(code, display, text), value }]
-  })
+    list.push({ type: knownConcept(code, display, text), value })
+  }
   return list.length === 0 ? undefined : list
 }
 

@@ -4,10 +4,10 @@ import type {
   CodeableConcept,
   Extension,
   Identifier,
-  Meta,
   ObservationComponent,
   ObservationResource,
   Quantity,
+  Reference,
   SampledData,
 } from '../resources.js'
 import { knownConcept, mdcConcept } from './build-device.js'
@@ -25,58 +25,61 @@ import { rowOf } from './measurement-table.js'
 import type { BitsRow, CodedRow, CompoundRow, MeasurementRow } from './measurements/row.js'
 import { categoryOf, codeOf, metaOf } from './observation-codes.js'
 import { SPECIAL_VALUES, type StatusRow, statusRow } from './status-table.js'
-import { effective, type PlacedTime } from './time-line.js'
+import { periodOf, type PlacedTime } from './time-line.js'
 import { convert, conversionOf, type UnitGroup } from './units.js'
 
-/** What an Observation needs beside its measurement; references as they go into `reference`. */
+/** What an Observation needs beside its measurement. */
 export type ObservationContext = {
-  readonly patient: string
-  readonly device: string
+  readonly patient: Reference
+  readonly device: Reference
   /** Gateway and coincident time stamp. */
   readonly extension: readonly Extension[]
-  readonly derivedFrom: readonly string[]
+  readonly derivedFrom: readonly Reference[]
   readonly time: PlacedTime
   readonly identifier: Identifier
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
+type Observation = Writable<ObservationResource>
+type Unfinished = Omit<Observation, 'device'> & { device?: Reference }
 
 export function buildObservation(measurement: Measurement, context: ObservationContext): ObservationResource {
   const row = rowOf(measurement.type)
-  const states = (measurement.status ?? NONE).map(statusRow)
-  const unit = 'unit' in measurement ? measurement.unit : undefined
+  const { time, derivedFrom } = context
+  const { status, duration, supplementalTypes = NONE } = measurement
+  const states = status === undefined ? NONE : status.map(statusRow)
   // Members in the order of the specification; those without a value are left out, because validators report them.
-  const resource: Writable<ObservationResource> = {
+  // Assigned one by one: spreads of objects of many shapes are what this function would spend its time on.
+  const resource: Unfinished = {
     resourceType: 'Observation',
-    meta: withTestMark(metaOf(row), states),
+    meta: metaOf(row),
     extension: context.extension,
     identifier: [context.identifier],
-    status: strongestStatus(states),
+    status: 'final',
     category: categoryOf(row),
-    code: codeOf(row, unit === undefined ? undefined : targetUnit(row, unit)),
-    subject: { reference: states.some(({ setting }) => setting) ? context.device : context.patient },
-    ...effective(context.time, measurement.duration),
-    ...valueOf(measurement, row, absentReason(states)),
-    device: { reference: context.device },
+    code: codeOf(row, 'unit' in measurement ? targetUnit(row, measurement.unit) : undefined),
+    subject: context.patient,
   }
-  if (states.length > 0) addStates(resource, states)
-  if (context.derivedFrom.length > 0) {
-    resource.derivedFrom = context.derivedFrom.map((reference) => ({ reference }))
+  if (duration === undefined) resource.effectiveDateTime = time.text
+  else resource.effectivePeriod = periodOf(time, duration)
+  addValue(resource, measurement, row, absentReason(states))
+  resource.device = context.device
+  const observation = resource as Observation
+  if (states.length > 0) addStates(observation, states)
+  if (derivedFrom.length > 0) observation.derivedFrom = derivedFrom
+  if (supplementalTypes.length > 0) {
+    observation.component = [...(observation.component ?? NONE), ...supplementalTypes.map(supplemental)]
   }
-  if (measurement.supplementalTypes !== undefined && measurement.supplementalTypes.length > 0) {
-    resource.component = [...(resource.component ?? []), ...measurement.supplementalTypes.map(supplemental)]
-  }
-  return resource
+  return observation
 }
 
 const NONE: readonly [] = []
 const TEST_DATA = { system: ACT_REASON, code: 'HTEST', display: 'test health data' }
 
-function withTestMark(meta: Meta, states: readonly StatusRow[]): Meta {
-  return states.some(({ test }) => test) ? { ...meta, security: [TEST_DATA] } : meta
-}
-
-function addStates(resource: Writable<ObservationResource>, states: readonly StatusRow[]): void {
+function addStates(resource: Observation, states: readonly StatusRow[]): void {
+  resource.status = strongestStatus(states)
+  if (states.some(({ test }) => test)) resource.meta = { ...resource.meta, security: [TEST_DATA] }
+  if (states.some(({ setting }) => setting)) resource.subject = resource.device
   const interpretations = states.flatMap(({ interpretation }) => interpretation ?? [])
   if (interpretations.length > 0) {
     resource.interpretation = interpretations.map((code) => ({
@@ -87,37 +90,23 @@ function addStates(resource: Writable<ObservationResource>, states: readonly Sta
   if (notes.length > 0) resource.note = notes.map((text) => ({ text }))
 }
 
-type Value = Pick<
-  ObservationResource,
-  | 'valueQuantity'
-  | 'valueCodeableConcept'
-  | 'valueString'
-  | 'valueSampledData'
-  | 'dataAbsentReason'
-  | 'component'
->
 type Absent = CodeableConcept | undefined
 
-function valueOf(measurement: Measurement, row: MeasurementRow, absent: Absent): Value {
+function addValue(resource: Unfinished, measurement: Measurement, row: MeasurementRow, absent: Absent): void {
   if (measurement.kind === 'compound' && row.kind === 'compound') {
     // A panel has no value of its own: an absent reason stands in every component.
-    return { component: compoundComponents(measurement, row, absent) }
-  }
-  if (absent !== undefined) return { dataAbsentReason: absent }
-  if (measurement.kind === 'numeric' && row.kind === 'numeric') {
-    return quantityOrReason(measurement.value, measurement.unit, row.units, undefined)
-  }
-  if (measurement.kind === 'coded' && row.kind === 'coded') {
-    return { valueCodeableConcept: codedValue(row, measurement.value) }
-  }
-  if (measurement.kind === 'bits' && row.kind === 'bits') {
-    return { component: bitComponents(measurement, row) }
-  }
-  if (measurement.kind === 'samples' && row.kind === 'samples') {
-    return { valueSampledData: sampledData(measurement, row.units) }
-  }
-  if (measurement.kind === 'string') return { valueString: measurement.value }
-  throw new RangeError('The parser lets no such measurement through')
+    resource.component = compoundComponents(measurement, row, absent)
+  } else if (absent !== undefined) resource.dataAbsentReason = absent
+  else if (measurement.kind === 'numeric' && row.kind === 'numeric') {
+    addQuantity(resource, measurement.value, measurement.unit, row.units)
+  } else if (measurement.kind === 'coded' && row.kind === 'coded') {
+    resource.valueCodeableConcept = codedValue(row, measurement.value)
+  } else if (measurement.kind === 'bits' && row.kind === 'bits') {
+    resource.component = bitComponents(measurement, row)
+  } else if (measurement.kind === 'samples' && row.kind === 'samples') {
+    resource.valueSampledData = sampledData(measurement, row.units)
+  } else if (measurement.kind === 'string') resource.valueString = measurement.value
+  else throw new RangeError('The parser lets no such measurement through')
 }
 
 function compoundComponents(
@@ -130,10 +119,10 @@ function compoundComponents(
     const component = row.components[name]
     const value = measurement.components[name]
     if (value === undefined || component === undefined) continue
-    components.push({
-      code: codeOf(component, undefined),
-      ...quantityOrReason(value, measurement.unit, row.units, absent),
-    })
+    const made: Writable<ObservationComponent> = { code: codeOf(component, undefined) }
+    if (absent === undefined) addQuantity(made, value, measurement.unit, row.units)
+    else made.dataAbsentReason = absent
+    components.push(made)
   }
   return components
 }
@@ -179,15 +168,14 @@ function sampledData(measurement: Extract<Measurement, { kind: 'samples' }>, uni
   })
 }
 
-function quantityOrReason(
+function addQuantity(
+  to: { valueQuantity?: Quantity; dataAbsentReason?: CodeableConcept },
   value: MeasuredValue,
   unit: string,
   units: UnitGroup,
-  absent: Absent,
-): { readonly valueQuantity: Quantity } | { readonly dataAbsentReason: CodeableConcept } {
-  if (absent !== undefined) return { dataAbsentReason: absent }
-  if (!isDecimal(value)) return { dataAbsentReason: reason(SPECIAL_VALUES[value]) }
-  return { valueQuantity: quantity(value, unit, units) }
+): void {
+  if (isDecimal(value)) to.valueQuantity = quantity(value, unit, units)
+  else to.dataAbsentReason = reason(SPECIAL_VALUES[value])
 }
 
 function quantity(value: Quantity['value'], unit: string, units: UnitGroup): Quantity {

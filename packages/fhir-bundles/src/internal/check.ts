@@ -92,6 +92,18 @@ type Compact<T> = {
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
 }
 
+/** True when the whole has every member of the part with the same content. */
+export function isWithin(part: object, whole: object): boolean {
+  for (const name in part) {
+    const a = (part as Fields)[name]
+    const b = (whole as Fields)[name]
+    if (a === b) continue
+    if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || !isWithin(a, b))
+      return false
+  }
+  return true
+}
+
 export function keysOf<T extends object>(value: T): readonly (keyof T & string)[] {
   return Object.keys(value) as (keyof T & string)[]
 }

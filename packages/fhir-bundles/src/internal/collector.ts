@@ -1,14 +1,18 @@
 import { BundleError } from '../errors.js'
 import type { DeviceBundleEntry, DeviceBundleResource, ObservationResource } from '../resources.js'
 import { stringifyExact } from '../stringify-exact.js'
-import { identifierCondition } from './identity.js'
-import { randomUuid } from './uuid.js'
+import { uuidSource } from './uuid.js'
 
 /** Collects entries; one per identifier, none for what the server is known to have. */
 export type Collector = {
   readonly entries: readonly DeviceBundleEntry[]
-  /** Adds the resource unless it is there already; returns the reference to use for it. */
-  readonly add: (resource: DeviceBundleResource, path: string) => string
+  /**
+   * Adds the resource unless it is there already; returns the reference to use for it.
+   *
+   * @param ifNoneExist made from the first identifier of the resource.
+   * @param path in the readings, for an error.
+   */
+  readonly add: (resource: DeviceBundleResource, ifNoneExist: string, path: () => string) => string
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -18,53 +22,62 @@ export function createCollector(
   uuid: (() => string) | undefined,
 ): Collector {
   const entries: DeviceBundleEntry[] = []
-  const byCondition = new Map<string, DeviceBundleEntry>()
-  const fullUrls = new Set<string>()
-
-  function newFullUrl(): string {
-    if (uuid === undefined) return `urn:uuid:${randomUuid()}`
-    const id = uuid()
-    if (!UUID.test(id)) {
-      throw new BundleError('ERR_INVALID_OPTION', 'uuid() must return a lower-case UUID', { path: 'uuid' })
-    }
-    const fullUrl = `urn:uuid:${id}`
-    if (fullUrls.has(fullUrl)) {
-      throw new BundleError('ERR_INVALID_OPTION', 'uuid() returned the same UUID twice', { path: 'uuid' })
-    }
-    fullUrls.add(fullUrl)
-    return fullUrl
+  const present = {
+    Patient: new Map<string, DeviceBundleEntry>(),
+    Device: new Map<string, DeviceBundleEntry>(),
+    Observation: new Map<string, DeviceBundleEntry>(),
   }
-
+  const nextUuid = uuid === undefined ? uuidSource() : checkedSource(uuid)
+  // To look for a long text among the members of an object is dear.
+  const knowsSome = hasMembers(known)
   return {
     entries,
-    add(resource, path) {
-      const [identifier] = resource.identifier
-      if (identifier === undefined) throw new RangeError('Every resource is built with an identifier')
+    add(resource, ifNoneExist, path) {
       const url = resource.resourceType
-      const ifNoneExist = identifierCondition(identifier)
-      const condition = `${url}?${ifNoneExist}`
-      if (Object.hasOwn(known, condition)) return checkKnown(known[condition], url)
-      const present = byCondition.get(condition)
-      if (present !== undefined) {
-        if (!sameMeasurement(present.resource, resource)) {
-          throw new BundleError(
-            'ERR_CONFLICTING_MEASUREMENT',
-            `${path} has the identity of an earlier measurement but another value`,
-            { path },
-          )
-        }
-        return present.fullUrl
+      if (knowsSome) {
+        const condition = `${url}?${ifNoneExist}`
+        if (Object.hasOwn(known, condition)) return checkKnown(known[condition], url)
       }
-      const entry: DeviceBundleEntry = {
-        fullUrl: newFullUrl(),
-        resource,
-        request: { method: 'POST', url, ifNoneExist },
+      const earlier = present[url].get(ifNoneExist)
+      if (earlier !== undefined) {
+        if (!sameMeasurement(earlier.resource, resource)) throw conflicting(path())
+        return earlier.fullUrl
       }
-      byCondition.set(condition, entry)
+      const fullUrl = `urn:uuid:${nextUuid()}`
+      const entry: DeviceBundleEntry = { fullUrl, resource, request: { method: 'POST', url, ifNoneExist } }
+      present[url].set(ifNoneExist, entry)
       entries.push(entry)
-      return entry.fullUrl
+      return fullUrl
     },
   }
+}
+
+function hasMembers(object: object): boolean {
+  for (const name in object) if (Object.hasOwn(object, name)) return true
+  return false
+}
+
+function checkedSource(uuid: () => string): () => string {
+  const given = new Set<string>()
+  return () => {
+    const id = uuid()
+    if (!UUID.test(id)) throw badSource('must return a lower-case UUID')
+    if (given.has(id)) throw badSource('returned the same UUID twice')
+    given.add(id)
+    return id
+  }
+}
+
+function badSource(what: string): BundleError {
+  return new BundleError('ERR_INVALID_OPTION', `uuid() ${what}`, { path: 'uuid' })
+}
+
+function conflicting(path: string): BundleError {
+  return new BundleError(
+    'ERR_CONFLICTING_MEASUREMENT',
+    `${path} has the identity of an earlier measurement but another value`,
+    { path },
+  )
 }
 
 function checkKnown(reference: string | undefined, type: string): string {

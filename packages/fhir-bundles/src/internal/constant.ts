@@ -16,6 +16,11 @@ export function printedOf(value: object): Printed | undefined {
   return (value as { readonly [PRINTED]?: Printed })[PRINTED]
 }
 
+/** Engines put off adding texts up until a character is read; what is kept should not be added up each time again. */
+export function inOnePiece(text: string): string {
+  return text.charCodeAt(0) >= 0 ? text : ''
+}
+
 export function deepFrozen<T extends object>(value: T): T {
   for (const item of Object.values(value)) {
     if (typeof item === 'object' && item !== null && !Object.isFrozen(item)) deepFrozen(item as object)

@@ -1,7 +1,7 @@
 import { BundleError } from '../errors.js'
 import type { DeviceIdentity, GatewayIdentity, PatientIdentity, Reading } from '../reading.js'
-import { compact } from './check.js'
-import { type IdentifiedPatient, patientKey } from './identity.js'
+import { compact, isWithin } from './check.js'
+import type { IdentifiedPatient } from './identity.js'
 import { rowOf } from './measurement-table.js'
 
 export type MergedDevice = DeviceIdentity & {
@@ -12,38 +12,56 @@ export type MergedDevice = DeviceIdentity & {
 export type Identities = {
   readonly devices: ReadonlyMap<string, MergedDevice>
   readonly gateways: ReadonlyMap<string, GatewayIdentity>
-  readonly patients: ReadonlyMap<string, IdentifiedPatient>
+  readonly patients: ReadonlyMap<string, PatientIdentity>
 }
 
 export function gatherIdentities(readings: readonly { reading: Reading; path: string }[]): Identities {
   const devices = new Map<string, MergedDevice>()
   const gateways = new Map<string, GatewayIdentity>()
-  const patients = new Map<string, IdentifiedPatient>()
+  const patients = new Map<string, PatientIdentity>()
   for (const { reading, path } of readings) {
-    const device = { ...reading.device, specializations: specializationsOf(reading) }
-    const deviceId = deviceMapKey(device)
-    const earlier = devices.get(deviceId)
-    devices.set(deviceId, earlier === undefined ? device : mergeDevice(earlier, device, `${path}.device`))
-
-    const gatewayId = deviceMapKey(reading.gateway)
-    const other = gateways.get(gatewayId)
-    gateways.set(
-      gatewayId,
-      other === undefined ? reading.gateway : mergeHardware(other, reading.gateway, `${path}.gateway`),
-    )
-    if (isIdentified(reading.patient)) {
-      const key = patientMapKey(reading.patient)
-      patients.set(key, { ...patients.get(key), ...reading.patient })
-    }
-    for (const [id, place] of [
-      [deviceId, `${path}.device`],
-      [gatewayId, `${path}.gateway`],
-    ] as const) {
-      if (devices.has(id) && gateways.has(id))
-        throw conflict(place, 'is device and gateway under one identifier')
-    }
+    addDevice(devices, gateways, reading, `${path}.device`)
+    addGateway(gateways, devices, reading.gateway, `${path}.gateway`)
+    addPatient(patients, reading.patient)
   }
   return { devices, gateways, patients }
+}
+
+function addDevice(
+  devices: Map<string, MergedDevice>,
+  gateways: ReadonlyMap<string, unknown>,
+  reading: Reading,
+  path: string,
+): void {
+  const key = deviceMapKey(reading.device)
+  const device = isSpecialized(reading.device)
+    ? reading.device
+    : { ...reading.device, specializations: specializationsOf(reading) }
+  const earlier = devices.get(key)
+  if (earlier === undefined) {
+    if (gateways.has(key)) throw twofold(path)
+    devices.set(key, device)
+  } else if (!isWithin(device, earlier)) devices.set(key, mergeDevice(earlier, device, path))
+}
+
+function addGateway(
+  gateways: Map<string, GatewayIdentity>,
+  devices: ReadonlyMap<string, unknown>,
+  gateway: GatewayIdentity,
+  path: string,
+): void {
+  const key = deviceMapKey(gateway)
+  const earlier = gateways.get(key)
+  if (earlier === undefined) {
+    if (devices.has(key)) throw twofold(path)
+    gateways.set(key, gateway)
+  } else if (!isWithin(gateway, earlier)) gateways.set(key, mergeHardware(earlier, gateway, path))
+}
+
+function addPatient(patients: Map<string, PatientIdentity>, patient: PatientIdentity): void {
+  const key = patientMapKey(patient)
+  const earlier = patients.get(key)
+  if (earlier === undefined || !isWithin(patient, earlier)) patients.set(key, { ...earlier, ...patient })
 }
 
 export function isIdentified(patient: PatientIdentity): patient is IdentifiedPatient {
@@ -51,21 +69,23 @@ export function isIdentified(patient: PatientIdentity): patient is IdentifiedPat
 }
 
 /** Unlike `deviceKey` never the same for two identifiers: addresses of two kinds may have the same octets. */
-export function deviceMapKey(device: DeviceIdentity | GatewayIdentity): string {
-  return device.systemId ?? `${device.address?.kind}:${device.address?.value}`
+export function deviceMapKey({ systemId, address }: DeviceIdentity | GatewayIdentity): string {
+  return systemId ?? `${address?.kind}:${address?.value}`
 }
 
-/** Unlike `patientKey` never the same for two identifiers, whatever characters they hold. */
+/** Unlike `patientKey` never the same for two patients, whatever characters they hold. */
 export function patientMapKey(patient: PatientIdentity): string {
-  return isIdentified(patient)
-    ? JSON.stringify([patient.identifier.system, patient.identifier.value])
-    : patientKey(patient)
+  if (!isIdentified(patient)) return patient.id
+  const { system, value } = patient.identifier
+  return `${system.length}:${system}${value}`
 }
 
-function specializationsOf(reading: Reading): MergedDevice['specializations'] {
-  const given = reading.device.specializations ?? []
-  if (given.length > 0) return given
-  const codes = new Set(reading.measurements.map(({ type }) => rowOf(type).specialization))
+function isSpecialized(device: DeviceIdentity): device is MergedDevice {
+  return device.specializations !== undefined && device.specializations.length > 0
+}
+
+function specializationsOf({ measurements }: Reading): MergedDevice['specializations'] {
+  const codes = new Set(measurements.map(({ type }) => rowOf(type).specialization))
   return [...codes].map((code) => ({ code }))
 }
 
@@ -94,6 +114,10 @@ function mergeHardware<T extends DeviceIdentity | GatewayIdentity>(earlier: T, l
           : { ...earlier.versions, ...later.versions },
     }),
   }
+}
+
+function twofold(path: string): BundleError {
+  return conflict(path, 'is device and gateway under one identifier')
 }
 
 function conflict(path: string, what: string): BundleError {

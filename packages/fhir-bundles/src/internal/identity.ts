@@ -3,7 +3,7 @@ import type { DeviceIdentity, GatewayIdentity, PatientIdentity } from '../readin
 import type { CodeableConcept, Identifier } from '../resources.js'
 import { compact } from './check.js'
 import { ADDRESS_KINDS, DEVICE_IDENTIFIER_TYPE, IDENTIFIER_TYPE, SYSTEM_ID } from './codes.js'
-import { remembered } from './constant.js'
+import { inOnePiece, remembered } from './constant.js'
 import { type Instant, timePart } from './instant.js'
 
 /**
@@ -74,15 +74,38 @@ export function patientKey(patient: PatientIdentity): string {
   return 'id' in patient ? patient.id : `${patient.identifier.value}-${patient.identifier.system}`
 }
 
-/** `device-patient-type-timestamp[-supplementals]`, see the guide's rule for the conditional create identifier. */
-export function observationKey(
-  /** Device and patient. */
-  who: string,
+/** A part of an identifier, and what it is in a condition. Escapes are character by character, so parts can be joined. */
+export type KeyPart = { readonly text: string; readonly encoded: string }
+
+export function keyPart(text: string): KeyPart {
+  return { text, encoded: encodedToken(text) }
+}
+
+/** What the identifiers of all Observations of a reading begin with, and so their conditions. */
+export type Beginning = { readonly system: string; readonly value: string; readonly condition: string }
+
+export function beginningOf(system: string, device: KeyPart, patient: KeyPart): Beginning {
+  return {
+    system,
+    value: inOnePiece(`${device.text}-${patient.text}-`),
+    condition: inOnePiece(`${conditionStart(system)}${device.encoded}-${patient.encoded}-`),
+  }
+}
+
+/**
+ * `device-patient-type-timestamp[-supplementals]`, see the guide's rule for the conditional create identifier, and
+ * its condition.
+ */
+export function observationIdentity(
+  { system, value, condition }: Beginning,
   mdc: number,
   time: { readonly identifying: Instant; readonly key: string },
   { duration, supplementalTypes }: { duration?: Decimal; supplementalTypes?: readonly number[] },
-): string {
+): { readonly identifier: Identifier; readonly condition: string } {
   const at = duration === undefined ? time.key : timePart(time.identifying, duration)
-  const key = `${who}-${mdc}-${at}`
-  return supplementalTypes === undefined ? key : [key, ...supplementalTypes].join('-')
+  const types = supplementalTypes === undefined ? '' : supplementalTypes.map((type) => `-${type}`).join('')
+  const rest = `${mdc}-${at}${types}`
+  // Digits, points and signs: only a plus is not itself in a condition.
+  const encoded = rest.includes('+') ? encodedToken(rest) : rest
+  return { identifier: { system, value: value + rest }, condition: condition + encoded }
 }

@@ -30,7 +30,7 @@ const LAST_SECOND = 252_455_615_999
 
 /** Reads a date-time with seconds, or a tick counter; undefined when it is neither, or a day that does not exist. */
 export function readInstant(value: string): Instant | undefined {
-  if (TICKS.test(value)) return { kind: 'ticks', seconds: decimal(value) }
+  if (value[4] !== '-') return TICKS.test(value) ? { kind: 'ticks', seconds: decimal(value) } : undefined
   const match = CALENDAR.exec(value)
   if (match === null) return undefined
   const [, year = '', month = '', day = '', hour = '', minute = '', second = '', fraction = ''] = match
@@ -78,9 +78,26 @@ export function printInstant(seconds: Decimal, offset: Offset): string {
   if (whole < FIRST_SECOND || whole > LAST_SECOND) {
     throw new BundleError('ERR_INVALID_READING', 'A corrected time is outside the years 0001 to 9999')
   }
-  const date = new Date(EPOCH_MS + whole * 1000).toISOString().slice(0, 19)
   const fraction = exact.exponent === 0 ? '' : `.${rest.toString().padStart(-exact.exponent, '0')}`
-  return `${date}${fraction}${printOffset(offset)}`
+  return `${printSeconds(whole)}${fraction}${printOffset(offset)}`
+}
+
+const DAY_SECONDS = 86_400
+/** Measurements come in days: the last one printed, since a Date costs more than all else here. */
+let lastDay: { readonly day: number; readonly text: string } = { day: 0, text: '2000-01-01T' }
+
+function printSeconds(whole: number): string {
+  const day = Math.floor(whole / DAY_SECONDS)
+  if (day !== lastDay.day) {
+    lastDay = { day, text: new Date(EPOCH_MS + day * DAY_SECONDS * 1000).toISOString().slice(0, 11) }
+  }
+  const seconds = whole - day * DAY_SECONDS
+  const minutes = Math.floor(seconds / 60)
+  return `${lastDay.text}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}:${two(seconds % 60)}`
+}
+
+function two(value: number): string {
+  return value < 10 ? `0${value}` : String(value)
 }
 
 /** Whole units and what is left of the next one, never negative. */
@@ -100,7 +117,6 @@ function parts({ mantissa, exponent }: Decimal): { readonly whole: number; reado
 function printOffset(offset: Offset): string {
   if (offset.utc) return 'Z'
   const minutes = Math.abs(offset.minutes)
-  const two = (value: number): string => String(value).padStart(2, '0')
   return `${offset.minutes < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
 }
 

@@ -9,6 +9,7 @@ const MEMBERS = {
   unsynchronized: ['quality', 'measuredAt', 'deviceTime', 'gatewayTime', 'syncMethod'],
   'synchronized-utc': ['quality', 'measuredAt', 'gatewayTime'],
   'synchronized-local': ['quality', 'measuredAt', 'gatewayTime'],
+  'time-fault': ['quality', 'measuredAt', 'gatewayTime'],
   'other-time-line': ['quality', 'measuredAt', 'gatewayTime'],
   none: ['quality', 'gatewayTime'],
 } as const
@@ -35,6 +36,17 @@ export function parseTime(value: unknown, path: string): ReadingTime {
           join(path, 'measuredAt'),
           'must be a date-time without offset when the clock runs in local time',
         )
+      }
+      return {
+        quality,
+        measuredAt,
+        gatewayTime: gatewayTime(member(raw, 'gatewayTime'), join(path, 'gatewayTime')),
+      }
+    }
+    case 'time-fault': {
+      const measuredAt = deviceTime(raw, 'measuredAt', path)
+      if (clockForm(measuredAt) === 'ticks') {
+        throw invalid(join(path, 'measuredAt'), 'must be a date-time: ticks say nothing without their clock')
       }
       return {
         quality,

@@ -9,11 +9,9 @@ export type PlacedTime = {
   /** Seconds as the gateway's wall clock shows them, to be printed with `offset`. */
   readonly seconds: Decimal
   readonly offset: Offset
-  /** The device's own time, for the identifier; absent when the device gave none. */
-  readonly own?: Instant
-  /** True when `seconds` is the moment of reception: a duration then ends there. */
-  readonly isReception: boolean
-  readonly coincidence?: Coincidence
+  /** The device's own time, for the identifier; undefined when the device gave none: then it is of the reception. */
+  readonly own: Instant | undefined
+  readonly coincidence: Coincidence | undefined
   /** `seconds` with `offset`, as FHIR writes it. */
   readonly text: string
   /** The instant that identifies a measurement: the device's own, or the reception in UTC. */
@@ -24,9 +22,12 @@ export type PlacedTime = {
 
 /** The two clocks, read at the same moment. */
 export type Coincidence = {
-  readonly device: Instant
+  /** Undefined when the device could not tell its time. */
+  readonly device: Instant | undefined
+  /** A time of the same clock, for its type. */
+  readonly own: Instant
   readonly gateway: { readonly seconds: Decimal; readonly offset: Offset }
-  readonly syncMethod?: TimeSync
+  readonly syncMethod: TimeSync | undefined
 }
 
 const UTC: Offset = { minutes: 0, utc: true }
@@ -37,42 +38,26 @@ const UTC: Offset = { minutes: 0, utc: true }
  * @throws BundleError `ERR_INVALID_READING`: a shift by a broken clock has left the years that FHIR can write.
  */
 export function placeTime(time: ReadingTime): PlacedTime | undefined {
-  const placed = place(time)
-  return placed === undefined ? undefined : complete(placed)
-}
-
-/** The same, so many seconds later, on both clocks. */
-export function laterBy(time: PlacedTime, offset: Decimal): PlacedTime {
-  const { own } = time
-  return complete({
-    ...time,
-    seconds: addDecimals(time.seconds, offset),
-    ...(own === undefined ? {} : { own: { ...own, seconds: addDecimals(own.seconds, offset) } }),
-  })
-}
-
-type Place = Omit<PlacedTime, 'text' | 'identifying' | 'key'>
-
-function complete(place: Place): PlacedTime {
-  const { seconds, offset, own } = place
-  const identifying: Instant = own ?? { kind: 'calendar', seconds: utcSeconds(seconds, offset), offset: UTC }
-  return { ...place, text: printInstant(seconds, offset), identifying, key: timePart(identifying) }
-}
-
-function place(time: ReadingTime): Place | undefined {
   switch (time.quality) {
     case 'other-time-line':
       return undefined
-    case 'none':
-      return { ...wallClock(time.gatewayTime), isReception: true }
+    case 'none': {
+      const gateway = wallClock(time.gatewayTime)
+      return placed(gateway.seconds, gateway.offset, undefined)
+    }
     case 'synchronized-utc': {
       const own = instantOf(time.measuredAt)
-      const offset = (own.kind === 'calendar' ? own.offset : undefined) ?? UTC
-      return { seconds: own.seconds, offset, own, isReception: false }
+      return placed(own.seconds, offsetOf(own) ?? UTC, own)
     }
     case 'synchronized-local': {
       const own = instantOf(time.measuredAt)
-      return { seconds: own.seconds, offset: wallClock(time.gatewayTime).offset, own, isReception: false }
+      return placed(own.seconds, wallClock(time.gatewayTime).offset, own)
+    }
+    case 'time-fault': {
+      const own = instantOf(time.measuredAt)
+      const gateway = wallClock(time.gatewayTime)
+      const coincidence = { device: undefined, own, gateway, syncMethod: undefined }
+      return placed(own.seconds, offsetOf(own) ?? gateway.offset, own, coincidence)
     }
     case 'unsynchronized': {
       const own = instantOf(time.measuredAt)
@@ -80,39 +65,45 @@ function place(time: ReadingTime): Place | undefined {
       const gateway = wallClock(time.gatewayTime)
       // Ago on the device's clock is ago on the gateway's clock.
       const ago = subtractDecimals(comparable(device), comparable(own))
-      return {
-        seconds: subtractDecimals(gateway.seconds, ago),
-        offset: gateway.offset,
-        own,
-        isReception: false,
-        coincidence: {
-          device,
-          gateway,
-          ...(time.syncMethod === undefined ? {} : { syncMethod: time.syncMethod }),
-        },
-      }
+      const coincidence = { device, own, gateway, syncMethod: time.syncMethod }
+      return placed(subtractDecimals(gateway.seconds, ago), gateway.offset, own, coincidence)
     }
   }
 }
 
+/** The same, so many seconds later, on both clocks. */
+export function laterBy({ seconds, offset, own, coincidence }: PlacedTime, by: Decimal): PlacedTime {
+  const later = own === undefined ? undefined : { ...own, seconds: addDecimals(own.seconds, by) }
+  return placed(addDecimals(seconds, by), offset, later, coincidence)
+}
+
+function placed(
+  seconds: Decimal,
+  offset: Offset,
+  own: Instant | undefined,
+  coincidence?: Coincidence,
+): PlacedTime {
+  const identifying: Instant = own ?? { kind: 'calendar', seconds: utcSeconds(seconds, offset), offset: UTC }
+  const text = printInstant(seconds, offset)
+  return { seconds, offset, own, coincidence, text, identifying, key: timePart(identifying) }
+}
+
 function comparable(time: Instant): Decimal {
-  return time.kind === 'calendar' && time.offset !== undefined
-    ? utcSeconds(time.seconds, time.offset)
-    : time.seconds
+  const offset = offsetOf(time)
+  return offset === undefined ? time.seconds : utcSeconds(time.seconds, offset)
+}
+
+function offsetOf(time: Instant): Offset | undefined {
+  return time.kind === 'calendar' ? time.offset : undefined
 }
 
 function wallClock(gatewayTime: string): { seconds: Decimal; offset: Offset } {
   const time = instantOf(gatewayTime)
-  return { seconds: time.seconds, offset: (time.kind === 'calendar' ? time.offset : undefined) ?? UTC }
+  return { seconds: time.seconds, offset: offsetOf(time) ?? UTC }
 }
 
-/** `effectiveDateTime`, or `effectivePeriod` for a measurement that took some time. */
-export function effective(
-  time: PlacedTime,
-  duration: Decimal | undefined,
-): { readonly effectiveDateTime: string } | { readonly effectivePeriod: Period } {
-  if (duration === undefined) return { effectiveDateTime: time.text }
-  const print = (seconds: Decimal): string => printInstant(seconds, time.offset)
-  const start = time.isReception ? subtractDecimals(time.seconds, duration) : time.seconds
-  return { effectivePeriod: { start: print(start), end: print(addDecimals(start, duration)) } }
+/** `effectivePeriod` of a measurement that took some time: the time stamp is its start, the reception its end. */
+export function periodOf({ seconds, offset, own }: PlacedTime, duration: Decimal): Period {
+  const start = own === undefined ? subtractDecimals(seconds, duration) : seconds
+  return { start: printInstant(start, offset), end: printInstant(addDecimals(start, duration), offset) }
 }

@@ -16,7 +16,7 @@ export type Placed = {
 
 /** How far to trust the time stamp of a packet, by what the device tells of its clock. */
 export function placedTime(
-  { timestamp, clockNotSet = false, stored = false }: Measured,
+  { timestamp, clockNotSet = false, timeFault = false, stored = false }: Measured,
   values: Values,
   gateway: { readonly receivedAt: string; readonly clockReadAt: string },
 ): Placed {
@@ -30,10 +30,8 @@ export function placedTime(
   if (clock === undefined) {
     // The device's own word is that it does not know the time: what was measured just now is of now.
     if (clockNotSet) return stored ? otherTimeLine(measuredAt, gateway.receivedAt) : received
-    return {
-      time: { quality: 'synchronized-local', measuredAt, gatewayTime: gateway.receivedAt },
-      untilNow: undefined,
-    }
+    const quality = timeFault ? 'time-fault' : 'synchronized-local'
+    return { time: { quality, measuredAt, gatewayTime: gateway.receivedAt }, untilNow: undefined }
   }
   const ago = Date.parse(`${clock.deviceTime}Z`) - Date.parse(`${measuredAt}Z`)
   if (ago < -MOST_AHEAD_MS || ago > MOST_AGO_MS) return otherTimeLine(measuredAt, gateway.receivedAt)

@@ -63,19 +63,24 @@ export function measuredByMeter(value: Uint8Array, values: Values): Measured {
       ...(context === undefined ? [] : contextOf(context)),
     ],
     timestamp: shiftedDateTime(glucose.baseTime, glucose.timeOffsetMinutes ?? 0),
+    timeFault: hasTimeFault(glucose),
     // Meters keep records and send them when they are asked to.
     stored: true,
   }
 }
 
+function hasTimeFault({ sensorStatus = 0 }: GlucoseMeasurement): boolean {
+  return bit(sensorStatus, TIME_FAULT)
+}
+
 function concentration(glucose: GlucoseMeasurement): readonly Measurement[] {
-  const { concentration, unit, type, sensorStatus = 0 } = glucose
+  const { concentration, unit, type } = glucose
   if (concentration === undefined || unit === undefined || type === undefined) return []
   const named = (TYPES as Readonly<Record<number, (typeof TYPES)[keyof typeof TYPES]>>)[type]
   if (named === undefined) {
     throw new GattError('ERR_PACKET_MALFORMED', 'The type of the sample in 2A18 is a reserved one.')
   }
-  const status = bit(sensorStatus, TIME_FAULT) ? ({ status: ['questionable'] } as const) : {}
+  const status = hasTimeFault(glucose) ? ({ status: ['questionable'] } as const) : {}
   return [numeric(named, plausible(concentration), unit, status)]
 }
 

@@ -10,6 +10,8 @@ export type Measured = {
   readonly timestamp?: string
   /** The device says that its clock runs since it was switched on. */
   readonly clockNotSet?: boolean
+  /** The device says that the time stamp may be wrong. */
+  readonly timeFault?: boolean
   /** It was measured before this connection. */
   readonly stored?: boolean
   /** 255 and absent: unknown. */
