@@ -12,6 +12,7 @@ import { send } from './commands/send.js'
 import {
   loadHome,
   loadSettings,
+  type Clock,
   type Environment,
   type Flags,
   type Home,
@@ -61,6 +62,7 @@ type Work<T> = (settings: Settings, options: T, console: Console, signal: AbortS
 
 function program(surroundings: Surroundings, finish: (code: ExitCode) => void): Command {
   const { stdin, stdout, stderr, env } = surroundings
+  const time = surroundings.clock === undefined ? {} : { clock: surroundings.clock }
 
   /** Runs one command and turns its failure into a sentence and an exit code. */
   async function perform(
@@ -68,7 +70,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
     work: (console: Console, signal: AbortSignal) => Promise<ExitCode>,
   ): Promise<void> {
     const console = { out: stdout, err: stderr, json: json === true }
-    const stop = stopSignal()
+    const stop = stopSignal(surroundings.signal)
     try {
       finish(await work(console, stop.signal))
     } catch (error) {
@@ -82,7 +84,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
   function onServer<T extends Common>(work: Work<T>): (options: T) => Promise<void> {
     return (options) =>
       perform(options.json, async (console, signal) =>
-        work(await loadSettings(options, env), options, console, signal),
+        work({ ...(await loadSettings(options, env)), ...time }, options, console, signal),
       )
   }
 
@@ -132,7 +134,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
 
   withServer(root.command('doctor'))
     .description(
-      'What the server can do, and how writes are made safe to repeat on it. Sends nothing that is queued.',
+      'What the server can do, what the queue has learned about it, and how writes are made safe to repeat on it. Sends nothing that is queued.',
     )
     .option('--types <list>', 'resource types, separated by commas')
     .option('--try', 'create a harmless resource, try the server out with it, and delete it again')
@@ -150,7 +152,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
     withHome,
     wholeNumber,
     onHome: (flags: Common, work: (home: Home, console: Console) => Promise<ExitCode>) =>
-      perform(flags.json, async (console) => work(await loadHome(flags, env), console)),
+      perform(flags.json, async (console) => work({ ...(await loadHome(flags, env)), ...time }, console)),
     perform,
   }
   addQueueCommands<Common>(root, tools)
@@ -168,7 +170,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
   root
     .command('demo')
     .description(
-      'A story in under a minute: outages, lost replies, expired tokens, two kills; then the count at the server.',
+      'A day of six kinds of device in ten seconds: an outage, lost replies, expired tokens, two kills; then the count at the server.',
     )
     .option('--seed <n>', 'another day, another patient', wholeNumber, 1)
     .option('--json', 'JSON lines instead of sentences')
@@ -184,6 +186,10 @@ export interface Surroundings {
   readonly stdout: Writable
   readonly stderr: Console['err']
   readonly env: Environment
+  /** Ends the command as Ctrl-C does. */
+  readonly signal?: AbortSignal
+  /** Default: the machine's time. */
+  readonly clock?: Clock
 }
 
 /** Runs the command line, arguments without the program's name, and resolves to the exit code. */

@@ -1,7 +1,8 @@
 import { userInfo } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { EntryState } from '@fhir-outbox/queue-core'
-import { decideDeadLetters, listDeadLetters } from './commands/dead-letters.js'
+import { listDeadLetters } from './commands/dead-letters.js'
+import { decide, type Decision } from './commands/decide.js'
 import { explain } from './commands/explain.js'
 import { fsck } from './commands/fsck.js'
 import { list } from './commands/list.js'
@@ -85,28 +86,38 @@ export function addQueueCommands<Flags>(root: Command, tools: QueueCommandTools<
     .action(({ limit, ...flags }: Flags & { limit: number }) =>
       onHome(flags as Flags, (home, console) => listDeadLetters(home, { limit }, console)),
     )
-  const decisions = {
-    redrive: 'Send dead letters again, each with its key.',
-    discard: 'Give dead letters up. Their content is removed; the record of the decision stays.',
-  }
-  for (const decision of ['redrive', 'discard'] as const) {
-    withHome(deadLetters.command(decision))
-      .description(decisions[decision])
-      .argument('<sequences...>', 'numbers of the entries')
+  const addDecision = (parent: Command, decision: Decision, description: string): void => {
+    withHome(parent.command(decision))
+      .description(description)
+      .argument('<sequences...>', 'numbers of the entries', (text: string, before: number[] = []) => [
+        ...before,
+        sequenceNumber(text),
+      ])
       .requiredOption('--reason <text>', 'why; kept with the entry')
       .option('--actor <name>', 'who decides; default: the user of this process')
       .action(
-        (sequences: string[], { reason, actor, ...flags }: Flags & { reason: string; actor?: string }) =>
+        (sequences: number[], { reason, actor, ...flags }: Flags & { reason: string; actor?: string }) =>
           onHome(flags as Flags, (home, console) =>
-            decideDeadLetters(
-              home,
-              decision,
-              { sequences: sequences.map(sequenceNumber), reason, actor: actor ?? userInfo().username },
-              console,
-            ),
+            decide(home, decision, { sequences, reason, actor: actor ?? userInfo().username }, console),
           ),
       )
   }
+  addDecision(deadLetters, 'redrive', 'Send dead letters again, each with its key.')
+  addDecision(
+    deadLetters,
+    'discard',
+    'Give dead letters up. Their content is removed; the record of the decision stays.',
+  )
+  addDecision(
+    deadLetters,
+    'assume-delivered',
+    'Take dead letters for delivered, because you have seen them at the server.',
+  )
+  addDecision(
+    root,
+    'withdraw',
+    'Take back entries that wait, because the server will never take them. The record of the decision stays.',
+  )
 }
 
 function sequenceNumber(text: string): number {

@@ -1,13 +1,12 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { agent, counters, tempDirectory } from './support/agent.js'
+import { agent, counters, startDaemon } from './support/agent.js'
 import { closedPort, startMock } from './support/mock.js'
-import { bundledAgent, startProcess } from './support/process.js'
 import { observation, patient } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 const stdin = JSON.stringify(patient)
-const script = bundledAgent()
 
 describe('a directory that cannot be written', () => {
   test.each<[string, readonly string[]]>([
@@ -54,51 +53,47 @@ describe('a directory that cannot be written', () => {
 })
 
 describe('a second owner of one directory', () => {
-  test(
-    'flush and list name the owner; status looks in from outside; send hands over',
-    { timeout: 60_000 },
-    async () => {
-      const directory = await tempDirectory()
-      const { fhir, open } = await closedPort()
-      const args = ['--server', fhir, '--directory', directory]
-      const owner = startProcess(script(), ['run', '--json', ...args])
-      await owner.event(({ event }) => event === 'opened')
+  test('flush and list name the owner; status looks in from outside; send hands over', async () => {
+    const directory = await tempDirectory()
+    const { fhir, open } = await closedPort()
+    const args = ['--server', fhir, '--directory', directory]
+    const owner = startDaemon(args)
+    await owner.event(({ event }) => event === 'opened')
 
-      for (const command of [
-        ['flush', ...args],
-        ['list', '--directory', directory],
-        ['run', ...args],
-      ]) {
-        const { code, stdout, stderr } = await agent(command)
-        expect(code).toBe(5)
-        expect(stdout).toBe('')
-        expect(stderr).toContain(`${join(directory, 'queue')} is in use by pid ${owner.pid}.`)
-        expect(stderr.split('\n')).toHaveLength(3)
-      }
+    for (const command of [
+      ['flush', ...args],
+      ['list', '--directory', directory],
+      ['run', ...args],
+    ]) {
+      const { code, stdout, stderr } = await agent(command)
+      expect(code).toBe(5)
+      expect(stdout).toBe('')
+      expect(stderr).toContain(`${join(directory, 'queue')} is in use by this process (pid ${process.pid}).`)
+      expect(stderr.split('\n')).toHaveLength(3)
+    }
 
-      for (const command of ['status', 'fsck']) {
-        const { code, stdout } = await agent([command, '--json', '--directory', directory])
-        expect(code).toBe(0)
-        expect(JSON.parse(stdout)).toMatchObject({ event: command, owner: owner.pid, accepted: 0 })
-      }
+    for (const command of ['status', 'fsck']) {
+      const { code, stdout } = await agent([command, '--json', '--directory', directory])
+      expect(code).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({ event: command, owner: process.pid, accepted: 0 })
+    }
 
-      const sent = await agent(['send', '-', ...args], { stdin })
-      expect(sent.stderr).toBe('')
-      expect(sent.stdout).toBe('standard input: handed to the process that owns the queue (1 to deliver)\n')
-      expect(sent.code).toBe(0)
-      await owner.event(({ event, accepted }) => event === 'accepted' && accepted === 1)
-      const mock = await open()
-      await owner.event(({ event }) => event === 'delivered')
-      expect(mock.state.resources('Patient')).toHaveLength(1)
-      expect(await readdir(join(directory, 'drop'))).toEqual([])
-    },
-  )
+    const sent = await agent(['send', '-', ...args], { stdin })
+    expect(sent.stderr).toBe('')
+    expect(sent.stdout).toBe('standard input: handed to the process that owns the queue (1 to deliver)\n')
+    expect(sent.code).toBe(0)
+    await owner.event(({ event, accepted }) => event === 'accepted' && accepted === 1)
+    const mock = await open()
+    await owner.event(({ event }) => event === 'delivered')
+    expect(mock.state.resources('Patient')).toHaveLength(1)
+    expect(await readdir(join(directory, 'drop'))).toEqual([])
+  })
 
   test('a bad file is refused by send itself, before anything is handed over', async () => {
     const directory = await tempDirectory()
     const { fhir } = await startMock()
     const args = ['--server', fhir, '--directory', directory]
-    const owner = startProcess(script(), ['run', '--json', ...args])
+    const owner = startDaemon(args)
     await owner.event(({ event }) => event === 'opened')
     const { code, stderr } = await agent(['send', '-', ...args], { stdin: '[]' })
     expect(code).toBe(3)

@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { agent, counters, tempDirectory } from './support/agent.js'
+import { agent, counters } from './support/agent.js'
 import { startMock } from './support/mock.js'
 import { collection, observation, patient, reading, transaction } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 interface Case {
   readonly name: string

@@ -2,9 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateRecipient } from '@fhir-outbox/envelope-crypto'
 import { describe, expect, test } from 'vitest'
-import { agent, counters, tempDirectory } from './support/agent.js'
+import { agent, counters } from './support/agent.js'
 import { startMock } from './support/mock.js'
 import { patient } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 const stdin = JSON.stringify(patient)
 const somewhere = 'http://127.0.0.1:9/fhir'
@@ -17,6 +18,7 @@ describe('wrong command lines end with 2', () => {
     ['a number that is none', ['flush', '--wait', 'soon'], 'Give a whole number.'],
     ['a negative number', ['list', '--limit=-1'], 'Give a whole number.'],
     ['a state that does not exist', ['list', '--state', 'lost'], 'Allowed choices are waiting,'],
+    ['an entry that is none', ['withdraw', '1', 'x', '--reason', 'r'], 'Give the number of an entry.'],
     ['no command', [], 'Usage: fhir-outbox'],
   ])('%s', async (_name, args, says) => {
     const { code, stdout, stderr } = await agent(args)
@@ -134,6 +136,30 @@ describe('wrong config files', () => {
       'The config file FILE is wrong: "auth.keyFile" is missing.',
     ],
     [
+      'canaries that are neither on nor off',
+      JSON.stringify({ server: somewhere, canaries: 'marker' }),
+      2,
+      'The config file FILE is wrong: "canaries" must be (boolean | Object).',
+    ],
+    [
+      'a canary of no type',
+      JSON.stringify({ server: somewhere, canaries: { type: 'marker of mine' } }),
+      2,
+      'The config file FILE is wrong: "canaries.type" must be the name of a resource type.',
+    ],
+    [
+      'a canary with a setting that is none',
+      JSON.stringify({ server: somewhere, canaries: { resource: 'marker' } }),
+      2,
+      'The config file FILE is wrong: there is no setting "canaries.resource".',
+    ],
+    [
+      'transactions that are none of the three',
+      JSON.stringify({ server: somewhere, transactions: 'marker' }),
+      2,
+      'The config file FILE is wrong: "transactions" must be ("proven" | "trusted" | "never").',
+    ],
+    [
       'an empty setting',
       JSON.stringify({ server: '' }),
       2,
@@ -174,7 +200,7 @@ describe('credentials that cannot be used', () => {
     })
     expect(wrong.code).toBe(6)
     expect(wrong.stdout).toBe('1 accepted\n0 delivered, 1 waiting\n')
-    expect(wrong.stderr).toMatch(/^Waiting because: .+\n$/)
+    expect(wrong.stderr).toMatch(/^Waiting because: .+\n {2}Correct the credentials; .+\n$/)
     expect(wrong.stderr).not.toContain('wrong-secret')
     expect(await counters(directory)).toMatchObject({ accepted: 1, waiting: 1, dead: 0 })
     expect(mock.state.commits).toEqual([])

@@ -1,9 +1,10 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { agent, tempDirectory } from './support/agent.js'
+import { agent } from './support/agent.js'
 import { startMock } from './support/mock.js'
 import { observation } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 /** A queue with one delivered entry (1) and one dead letter (2), whose content holds a marker. */
 async function queueWithDeadLetter(): Promise<{
@@ -68,6 +69,19 @@ describe('a dead letter', () => {
     expect(await agent(discard)).toMatchObject({ code: 2, stdout: '' })
     expect((await agent(['show', '2', '--directory', directory])).stdout).toContain('a test entry')
     expect(await agent(['dead-letters', '--directory', directory])).toMatchObject({ code: 0, stdout: '' })
+  })
+
+  test('can be taken for delivered by who has seen it at the server', async () => {
+    const { directory, server } = await queueWithDeadLetter()
+    const seen = ['dead-letters', 'assume-delivered', '2', '--directory', directory, '--reason', 'seen there']
+    expect(await agent(seen)).toMatchObject({ code: 0, stdout: '2 counts as delivered\n' })
+    expect((await agent(['explain', '2', '--directory', directory])).stdout).toContain(
+      'said that it was delivered: seen there',
+    )
+    expect(await agent(['flush', ...server])).toMatchObject({ code: 0, stdout: '0 delivered\n' })
+    expect((await agent(['show', '2', '--content', '--directory', directory])).stdout).toContain(
+      'Its content is gone',
+    )
   })
 
   test('is not decided about without a reason', async () => {
@@ -143,3 +157,12 @@ async function flipContent(queue: string, marker: string): Promise<{ path: strin
   }
   throw new Error('The marker is in no file.')
 }
+
+test('looking at a queue that does not exist makes none', async () => {
+  const directory = await tempDirectory()
+  expect((await agent(['status', '--directory', directory])).stdout).toBe(`${directory}: no queue yet.\n`)
+  for (const command of [['list'], ['dead-letters'], ['receipts'], ['fsck'], ['keys', 'show']])
+    await agent([...command, '--directory', directory])
+  expect(await agent(['show', '1', '--directory', directory])).toMatchObject({ code: 2 })
+  expect(await readdir(directory)).toEqual([])
+})

@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest'
-import { agent, tempDirectory } from './support/agent.js'
-import { startMock } from './support/mock.js'
-import { observation } from './support/samples.js'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { agent, startDaemon, type Result } from './support/agent.js'
+import { closedPort, startMock } from './support/mock.js'
+import { collection, observation } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 test('tells what the server can do and what follows, without writing anything', async () => {
   const { mock, fhir } = await startMock()
@@ -34,6 +37,175 @@ test('tries the server out when asked, leaves nothing there, and speaks JSON', a
     bundling: { transactions: true },
   })
   expect(mock.state.resources('Basic')).toHaveLength(0)
+})
+
+describe('granted scopes', () => {
+  const secret = 'made up'
+  const env = { FHIR_OUTBOX_CLIENT_SECRET: secret }
+
+  test('that only allow to create lead to another plan, and the doctor says why', async () => {
+    const { mock, fhir } = await startMock({ profiles: { fhir: { like: 'careless' } } })
+    mock.state.addClient({ clientId: 'gateway', secret, scope: 'system/*.cruds' })
+    mock.state.addClient({ clientId: 'writer', secret, scope: 'system/*.c' })
+    const diagnosis = async (clientId: string, ...more: string[]): Promise<Result> =>
+      agent(
+        [
+          'doctor',
+          '--server',
+          fhir,
+          '--directory',
+          await tempDirectory(),
+          '--types',
+          'Observation',
+          '--client-id',
+          clientId,
+          ...more,
+        ],
+        { env },
+      )
+    expect((await diagnosis('gateway', '--json')).events()).toMatchObject([
+      { evidence: { scopes: 'system/*.cruds' }, types: { Observation: { name: 'put-client-id' } } },
+    ])
+    const told = await diagnosis('writer')
+    expect(told.code).toBe(0)
+    expect(told.stdout).toMatch(/Scopes: +system\/\*\.c$/m)
+    expect(told.stdout).toMatch(
+      /Observation: +at-least-once \(once-or-parked\)\. The server honours no condition and cannot be asked/,
+    )
+  })
+
+  test('that exclude a type keep its entries waiting, without a request', async () => {
+    const { mock, fhir } = await startMock({})
+    mock.state.addClient({ clientId: 'gateway', secret, scope: 'system/Patient.cruds' })
+    const directory = await tempDirectory()
+    const place = ['--server', fhir, '--directory', directory, '--client-id', 'gateway']
+    const stdin = JSON.stringify(observation('fine'))
+    const sent = await agent(['send', '-', ...place], { stdin, env })
+    expect(sent.stdout).toBe('1 accepted\n0 delivered, 1 waiting\n')
+    expect(sent.stderr).toContain('The granted scopes do not allow to create Observation.')
+    expect(mock.log.filter(({ method, url }) => method === 'POST' && url.startsWith('/fhir'))).toEqual([])
+    const { stdout } = await agent(['explain', '1', '--directory', directory])
+    expect(stdout).toContain('It is not sent: The granted scopes do not allow to create Observation.')
+
+    // Nobody else waits for it for ever: a person can take it back.
+    const withdraw = ['withdraw', '1', '--reason', 'no scope for it', '--directory', directory]
+    expect(await agent(withdraw)).toMatchObject({ code: 0, stdout: '1 withdrawn\n' })
+    expect(await agent(withdraw)).toMatchObject({ code: 2 })
+    expect(await agent(['flush', ...place], { env })).toMatchObject({ code: 0, stdout: '0 delivered\n' })
+  })
+})
+
+describe('a queue', () => {
+  test('that has learned something about the server tells it, and nothing in it is changed', async () => {
+    const { mock, fhir } = await startMock()
+    const home = await tempDirectory()
+    const config = join(home, 'config.json')
+    await writeFile(config, JSON.stringify({ server: fhir, directory: '.', transactions: 'trusted' }))
+    // The first Bundle is too large for it; then it takes what comes.
+    mock.faults.add({ method: 'POST', url: /^\/fhir\/?$/, fault: { kind: 'status', status: 413 } })
+    const resources = Array.from({ length: 8 }, (_, n) => observation(`${n}`))
+    const before = await agent(['doctor', '--config', config])
+    expect(before.stdout).toContain(`Queue:      none yet in ${join(home, 'queue')}`)
+    expect(await readdir(home)).toEqual(['config.json'])
+    const sent = await agent(['send', '-', '--config', config], {
+      stdin: JSON.stringify(collection(...resources)),
+    })
+    expect(sent.stdout).toContain('8 delivered')
+    // One that travels alone is looked for afterwards.
+    await agent(['send', '-', '--config', config], { stdin: JSON.stringify(observation('alone')) })
+
+    const twice = [await agent(['doctor', '--config', config]), await agent(['doctor', '--config', config])]
+    for (const { code, stdout } of twice) {
+      expect(code).toBe(0)
+      expect(stdout).toMatch(/Learned: a Bundle may have at most \d+ bytes\./)
+      expect(stdout).toContain('Learned: Observation is found by our key, is found at once.')
+      expect(stdout).toContain('that it takes transactions, and is trusted.')
+    }
+    const json = await agent(['doctor', '--json', '--config', config])
+    expect(json.events()).toMatchObject([
+      {
+        event: 'diagnosis',
+        queue: { state: 'read', evidence: { learned: { bytes: expect.any(Number) } } },
+        bundling: { transactions: true },
+      },
+    ])
+  })
+
+  test('that tries servers out keeps its findings, and the doctor goes by them', async () => {
+    const { mock, fhir } = await startMock()
+    const home = await tempDirectory()
+    const config = join(home, 'config.json')
+    const canaries = { type: 'Flag', content: { status: 'inactive', code: { text: 'a trial' } } }
+    await writeFile(config, JSON.stringify({ server: fhir, directory: '.', canaries }))
+    expect((await agent(['doctor', '--config', config])).stdout).toContain('conditional-create')
+    await agent(['send', '-', '--config', config], { stdin: JSON.stringify(observation('fine')) })
+    expect(mock.state.commits.map(({ type }) => type)).toContain('Flag')
+    expect(mock.state.resources().map(({ resourceType }) => resourceType)).toEqual(['Observation'])
+    const { stdout } = await agent(['doctor', '--config', config])
+    expect(stdout).toMatch(/Tried out: +by the queue, 20/)
+    expect(stdout).toMatch(/Observation: +put-if-none-match \(once\)/)
+  })
+
+  test('stands in for a server that does not answer', async () => {
+    const { fhir, open } = await closedPort()
+    const args = ['--server', fhir, '--directory', await tempDirectory(), '--types', 'Observation']
+    const silent = await agent(['doctor', ...args])
+    expect(silent.code).toBe(0)
+    expect(silent.stdout).toContain('Statement:  not readable now (ERR_CONNECT); nothing depends on it')
+    const mock = await open()
+    await agent(['send', '-', ...args.slice(0, 4)], { stdin: JSON.stringify(observation('fine')) })
+    mock.faults.add({ url: '/fhir/metadata', fault: { kind: 'status', status: 503 } })
+    const told = await agent(['doctor', ...args])
+    expect(told.stdout).toMatch(/Statement: .*503\); what the queue knows is used/)
+    expect(told.stdout).toContain('FHIR Outbox mock server')
+    expect(told.stdout).toMatch(/Observation: +conditional-create \(once\)/)
+  })
+
+  test('that a process owns cannot be read, and that is said', async () => {
+    const { fhir } = await startMock()
+    const directory = await tempDirectory()
+    const args = ['--server', fhir, '--directory', directory]
+    const owner = startDaemon(args)
+    await owner.event(({ event }) => event === 'opened')
+    const { code, stdout } = await agent(['doctor', ...args])
+    expect(code).toBe(0)
+    expect(stdout).toContain(`is in use by this process (pid ${process.pid})`)
+    expect(stdout).toContain('What it has learned cannot be read beside that process; stop it to see.')
+  })
+
+  test('that cannot be opened is no reason to say nothing else', async () => {
+    const { fhir } = await startMock()
+    const home = await tempDirectory()
+    await writeFile(join(home, 'queue'), '')
+    const { code, stdout, stderr } = await agent(['doctor', '--server', fhir, '--directory', home])
+    expect(code).toBe(4)
+    expect(stdout).toMatch(/Statement: +read/)
+    expect(stdout).toMatch(/Queue: .* cannot be read: /)
+    expect(stderr).toContain(join(home, 'queue'))
+  })
+})
+
+test('credentials that do not work are told after the rest', async () => {
+  const { fhir } = await startMock({})
+  const { code, stdout, stderr } = await agent(
+    ['doctor', '--server', fhir, '--directory', await tempDirectory(), '--client-id', 'nobody'],
+    { env: { FHIR_OUTBOX_CLIENT_SECRET: 'wrong' } },
+  )
+  expect(code).toBe(6)
+  expect(stdout).toMatch(/Statement: +read/)
+  expect(stdout).toMatch(/Scopes: +not told/)
+  expect(stderr).not.toBe('')
+})
+
+test('what is encrypted has a plan of its own', async () => {
+  const { url, fhir } = await startMock()
+  const home = await tempDirectory()
+  const config = join(home, 'config.json')
+  const encryption = { url: `${url}/c3pro/encfhir`, certificate: 'none.pem', keyId: 'k', types: ['Patient'] }
+  await writeFile(config, JSON.stringify({ server: fhir, directory: '.', encryption }))
+  const { stdout } = await agent(['doctor', '--config', config, '--types', 'Patient,Observation'])
+  expect(stdout).toMatch(/Patient: +at-least-once \(may-duplicate\)\. The receiver behind the encrypted/)
+  expect(stdout).toMatch(/Observation: +conditional-create/)
 })
 
 test('explain says how an entry travelled and where it is', async () => {

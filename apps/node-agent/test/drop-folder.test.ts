@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { AgentError } from '../src/agent-error.js'
 import { dropFile, takeDropFolder, watchDropFolder, type WatchOptions } from '../src/drop-folder.js'
-import { tempDirectory } from './support/agent.js'
+import { tempDirectory } from './support/temp.js'
 
 interface Watched {
   readonly folder: string

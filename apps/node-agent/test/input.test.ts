@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { unitKeys } from '../src/input/keys.js'
 import { readUnits } from '../src/input/units.js'
-import { agent, counters, tempDirectory } from './support/agent.js'
+import { agent, counters } from './support/agent.js'
 import { startMock } from './support/mock.js'
 import { collection, observation, patient, reading, transaction } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 const codes = (resources: readonly Record<string, unknown>[]): unknown[] =>
   resources.map(({ code }) => (code as { text?: string }).text)
@@ -205,4 +206,14 @@ test('an encrypted resource arrives decrypted behind the endpoint, once', async 
   expect(mock.state.c3pro.received).toMatchObject([{ outcome: 'filed' }])
   expect(mock.state.resources('QuestionnaireResponse')).toMatchObject([{ status: 'completed' }])
   expect(await counters(join(base, 'home'))).toMatchObject({ delivered: 1 })
+
+  // A reading is a transaction: it needs a receiver that runs what it finds.
+  const refused = await agent(['send', '-', '--config', config], { stdin: JSON.stringify(reading()) })
+  expect(refused).toMatchObject({ code: 3, stderr: expect.stringContaining('must be encrypted') as unknown })
+  const trusting = { ...encryption, receiverRunsTransactions: true }
+  await writeFile(config, JSON.stringify({ server: fhir, directory: 'home', auth, encryption: trusting }))
+  const sent = await agent(['send', '-', '--config', config], { stdin: JSON.stringify(reading()) })
+  expect(sent).toMatchObject({ code: 0, stdout: '1 accepted\n1 delivered\n' })
+  expect(mock.state.resources('Observation')).toHaveLength(2)
+  expect(mock.log.filter(({ method, url: to }) => method === 'POST' && to.startsWith('/fhir'))).toEqual([])
 })

@@ -1,9 +1,14 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { agent, counters, tempDirectory } from './support/agent.js'
+import { PassThrough } from 'node:stream'
+import { describe, expect, test, vi } from 'vitest'
+import { mock } from '../src/commands/mock.js'
+import { exitCodes, exitCodeTexts } from '../src/exit-codes.js'
+import { agent, counters } from './support/agent.js'
 import { closedPort, startMock } from './support/mock.js'
 import { collection, observation, patient } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 const stdin = JSON.stringify(collection(observation('one'), observation('two')))
 
@@ -15,7 +20,7 @@ describe('send', () => {
       stdin,
     })
     expect(stdout).toBe('2 accepted\n0 delivered, 2 waiting\n')
-    expect(stderr).toMatch(/^Waiting because: .+\n$/)
+    expect(stderr).toMatch(/^Waiting because: .+ \(ERR_CONNECT\)\n {2}Nobody answers at that address: .+\n$/)
     expect(code).toBe(0)
   })
 
@@ -129,6 +134,8 @@ describe('list and status', () => {
       stdout: '',
       stderr: 'No entries.\n',
     })
+    const args = ['--server', 'http://127.0.0.1:9', '--directory', directory]
+    expect(await agent(['flush', ...args])).toMatchObject({ code: 0, stdout: '0 delivered\n' })
     const { code, stdout } = await agent(['status', '--directory', directory])
     expect(code).toBe(0)
     expect(stdout).toMatch(
@@ -158,7 +165,7 @@ describe('list and status', () => {
     expect(lines[0]).toMatch(/^1 {2}delivered {2}POST \/Observation .*Observation\/[0-9a-f-]+$/)
     expect(lines[2]).toMatch(/^3 {2}waiting {4}PUT \/Patient\/p1 +\d+ s {2}ERR_CONNECT$/)
     const one = await agent(['list', '--limit', '1', '--state', 'delivered', '--directory', directory])
-    expect(one.stdout).toBe(`${lines[0]}\n`)
+    expect(one.stdout).toMatch(/^1 {2}delivered .*\n$/)
     const none = await agent(['list', '--limit', '0', '--directory', directory])
     expect(none.stdout).toBe('')
     const json = await agent(['list', '--state', 'waiting', '--json', '--directory', directory])
@@ -171,6 +178,74 @@ describe('list and status', () => {
     const base = await tempDirectory()
     await writeFile(join(base, 'c.json'), JSON.stringify({ directory: 'there' }))
     const { stdout } = await agent(['status', '--config', join(base, 'c.json')])
-    expect(stdout).toContain(`${join(base, 'there')} (`)
+    expect(stdout).toContain(`${join(base, 'there')}:`)
   })
+})
+
+function open() {
+  const out = new PassThrough({ encoding: 'utf8' })
+  const err = new PassThrough({ encoding: 'utf8' })
+  let printed = ''
+  out.on('data', (part: string) => (printed += part))
+  return { console: { out, err, json: false }, printed: () => printed }
+}
+
+test('mock serves until it is told to stop, and then leaves nothing open', async () => {
+  const { console, printed } = open()
+  const stop = new AbortController()
+  const ended = mock(['--port', '0', '--open'], console, stop.signal)
+  await vi.waitFor(() => expect(printed()).toMatch(/FHIR R4 base/), { timeout: 15_000 })
+  const url = /FHIR R4 base +(\S+)/.exec(printed())?.[1] ?? ''
+  expect((await fetch(`${url}/metadata`)).status).toBe(200)
+  // A request that is still coming in does not hold it back.
+  const slow = request(`${url}/Basic`, { method: 'POST', headers: { 'content-length': '100' } })
+  const cut = new Promise((resolve) => slow.on('error', resolve))
+  await new Promise((resolve) => slow.write('{', resolve))
+  stop.abort()
+  expect(await ended).toBe(exitCodes.ok)
+  await cut
+  await expect(fetch(`${url}/metadata`)).rejects.toThrow(TypeError)
+})
+
+test('mock helps without serving, and refuses what it does not know', async () => {
+  const { console, printed } = open()
+  const never = new AbortController().signal
+  expect(await mock(['--help'], console, never)).toBe(exitCodes.ok)
+  expect(printed()).toContain('--profile <name>')
+  await expect(mock(['--profile', 'kind'], console, never)).rejects.toMatchObject({
+    code: 'ERR_MOCK_OPTIONS',
+  })
+})
+
+const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+const [reading, config] = [...readme.matchAll(/```json\n(.*?)```/gs)].map(([, text]) => text ?? '')
+
+test('the exit codes of the README are those of the command', () => {
+  const rows = [...readme.matchAll(/^\| (\d) +\| (.*?) +\|$/gm)].map(([, code, text]) => [code, text])
+  expect(Object.fromEntries(rows)).toEqual(exitCodeTexts)
+})
+
+test('the reading of the README is delivered', async () => {
+  const { mock, fhir } = await startMock()
+  const { code } = await agent(['send', '-', '--server', fhir, '--directory', await tempDirectory()], {
+    stdin: reading ?? '',
+  })
+  expect(code).toBe(0)
+  expect(mock.state.resources('Observation')).toHaveLength(2)
+})
+
+test('the config file of the README is understood', async () => {
+  const directory = await tempDirectory()
+  await writeFile(join(directory, 'config.json'), config ?? '')
+  const { code, stderr } = await agent(
+    ['send', '-', '--dry-run', '--config', join(directory, 'config.json')],
+    {
+      stdin: reading ?? '',
+    },
+  )
+  // Every setting is known; the first thing that is missing is the key.
+  expect(stderr).toContain(
+    `The file with the private key, ${join(directory, 'gateway-7.jwk.json')}, cannot be read.`,
+  )
+  expect(code).toBe(3)
 })

@@ -2,8 +2,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { main } from '../src/main.js'
-import { agent, eventsOf, tempDirectory, type Event } from './support/agent.js'
+import { agent } from './support/agent.js'
 import { startMock, type Mock } from './support/mock.js'
+import { tempDirectory } from './support/temp.js'
+import { eventsOf, type Event } from './support/transcript.js'
 import { Readable, Writable } from 'node:stream'
 
 /** Logs in like a person who visits the address that the command shows; the mock decides at once. */

@@ -3,10 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { agent, counters, tempDirectory } from './support/agent.js'
+import { agent, counters } from './support/agent.js'
 import { expectExactly, expectFile, resourcesIn } from './support/judge.js'
 import { startMock } from './support/mock.js'
 import { reading } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 const data = fileURLToPath(new URL('../../../../shared/data/', import.meta.url))
 const present = existsSync(data)

@@ -2,16 +2,15 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { dropFile } from '../src/drop-folder.js'
-import { agent, tempDirectory, type Result } from './support/agent.js'
+import { agent, startDaemon, type Result } from './support/agent.js'
 import { closedPort, startMock, type Mock } from './support/mock.js'
-import { bundledAgent, startProcess } from './support/process.js'
 import { reading } from './support/samples.js'
+import { tempDirectory } from './support/temp.js'
 
 /** Stands in patient data, secrets and file contents; must be seen nowhere. */
 const marker = 'MARKER-7f3a'
 const secret = `secret-${marker}`
 const resource = { resourceType: 'Patient', name: [{ family: marker }] }
-const script = bundledAgent()
 
 function expectSilent({ stdout, stderr }: Pick<Result, 'stdout' | 'stderr'>): void {
   expect(stdout + stderr).not.toContain(marker)
@@ -127,14 +126,11 @@ test('run logs neither content nor secrets nor tokens, whatever goes wrong', asy
     JSON.stringify({ resourceType: 'Flag', code: { text: marker } }),
   ])
     await dropFile(drop, content)
-  const daemon = startProcess(
-    script(),
-    ['run', '--json', '--server', fhir, '--directory', directory, '--client-id', 'me'],
-    { FHIR_OUTBOX_CLIENT_SECRET: secret },
-  )
+  const daemon = startDaemon(['--server', fhir, '--directory', directory, '--client-id', 'me'], {
+    env: { FHIR_OUTBOX_CLIENT_SECRET: secret },
+  })
   await daemon.event(({ event, sequence }) => event === 'delivered' && sequence === 4)
-  daemon.kill('SIGTERM')
-  expect((await daemon.ended).code).toBe(0)
+  expect(await daemon.stop()).toBe(0)
 
   const said = { stdout: daemon.stdout(), stderr: daemon.stderr() }
   for (const word of ['"unknown"', 'rejected', 'closed', 'file-refused', 'delivered']) {

@@ -32,32 +32,3 @@ export async function listDeadLetters(
     return exitCodes.ok
   })
 }
-
-export interface DecideOptions {
-  readonly sequences: readonly number[]
-  readonly actor: string
-  readonly reason: string
-}
-
-/** Redrives or discards dead letters, one by one; who decided and why stays with each entry. */
-export async function decideDeadLetters(
-  home: Home,
-  decision: 'redrive' | 'discard',
-  { sequences, actor, reason }: DecideOptions,
-  console: Console,
-): Promise<ExitCode> {
-  return withOutbox(home, async (outbox) => {
-    for (const sequence of sequences) {
-      await outbox[decision](sequence, { actor, reason })
-      report(
-        console,
-        'decided',
-        { sequence, decision, actor },
-        decision === 'redrive'
-          ? `${sequence} waits again; it goes with the next flush, send or run`
-          : `${sequence} discarded`,
-      )
-    }
-    return exitCodes.ok
-  })
-}

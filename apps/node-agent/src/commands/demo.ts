@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AgentError } from '../agent-error.js'
 import { countAtServer, type Count } from '../demo/count.js'
-import { dayOfReadings } from '../demo/day.js'
+import { dayOfHappenings, noon, type Happening } from '../demo/day.js'
 import { patientRecord } from '../demo/patient-record.js'
 import { seededRandom } from '../demo/random.js'
 import { sampleText } from '../demo/sample.js'
@@ -27,16 +27,24 @@ export async function demo(options: DemoOptions, console: Console, signal: Abort
   }
 }
 
-async function play(stage: Stage, seed: number, console: Console): Promise<ExitCode> {
+/** Plays the story on a stage, and counts at the end. Rejects with `ERR_DEMO_FAILED` when the count is not spotless. */
+export async function play(stage: Stage, seed: number, console: Console): Promise<ExitCode> {
   const say = (event: string, sentence: string, facts: Record<string, unknown> = {}): void =>
     report(console, event, facts, sentence)
   const random = seededRandom(seed)
-  const day = [...dayOfReadings(random)]
+  const day = [...dayOfHappenings(random)]
   const record = patientRecord(random)
 
-  say('start', `A day of a gateway, against a mock FHIR server at ${stage.url}`, { url: stage.url })
+  say(
+    'start',
+    `A day of a gateway, against a mock FHIR server at ${stage.url}\n` +
+      '  Octets of cuffs, glucometers, scales, thermometers, oximeters, a heart strap.',
+    { url: stage.url },
+  )
   await stage.startAgent()
-  await stage.hand(day.splice(0, 24))
+  // All but its last reading, which the agent does not survive.
+  const morning = day.findLastIndex(({ kind, at }) => kind === 'reading' && at < noon)
+  await stage.hand(day.splice(0, morning))
   await stage.allDelivered()
   say('registered', '  The gateway registered by its key, the phone by its receipt; no passwords.')
   say(
@@ -44,20 +52,31 @@ async function play(stage: Stage, seed: number, console: Console): Promise<ExitC
     `  Morning: ${stage.handed()} readings and answers accepted, delivered; the answers encrypted.`,
   )
 
+  const slow = stage.loseReply({ to: 'transaction', after: 0, by: 'slowness' })
+  await stage.hand(upTo(day, 'reading'))
+  await slow.committed()
+  await stage.killAgent()
+  const first = await stage.startAgent()
+  say(
+    'killed',
+    `  The agent is killed (SIGKILL) before a reply arrives. Reopened: ${first.lost} lost.`,
+    first,
+  )
+
+  // The last thing that the network carries is a write.
+  const cut = stage.loseReply({ to: 'envelope', after: 0, by: 'cut' })
+  await stage.hand(upTo(day, 'answers'))
+  await cut.committed()
   await stage.cutNetwork()
-  await stage.hand([...day.splice(0, 28), record, ...day.splice(0, 12)])
+  await stage.hand([record, ...day.splice(0, 64 - stage.handed())])
   const waiting = await stage.allAccepted()
   say('cut', `  The network is cut: ${waiting} waiting, one of them a patient's complete record.`, {
     waiting,
   })
 
-  await stage.killAgent()
-  const { lost } = await stage.startAgent()
-  say('killed', `  The agent is killed (SIGKILL) and started again. Reopened: ${lost} lost.`, { lost })
-
-  const { struck, allLost } = stage.loseReplies()
+  const slowToo = stage.loseReply({ to: 'transaction', after: 12, by: 'slowness' })
   await stage.restoreNetwork()
-  await allLost()
+  await slowToo.committed()
   stage.expireTokens()
   await stage.killAgent()
   const second = await stage.startAgent()
@@ -70,10 +89,11 @@ async function play(stage: Stage, seed: number, console: Console): Promise<ExitC
   await stage.hand(day.splice(0))
   await stage.allDelivered()
   const { dead, alreadyThere, sample } = await stage.end()
+  const struck = stage.repliesLost()
   say(
     'replies-lost',
-    `  ${struck()} replies were lost after commit. Asked the server: already there, ${alreadyThere} times.`,
-    { struck: struck(), alreadyThere },
+    `  ${struck} replies were lost after commit. Asked the server: already there, ${alreadyThere} times.`,
+    { struck, alreadyThere },
   )
 
   const content = await stage.readServer()
@@ -88,6 +108,11 @@ async function play(stage: Stage, seed: number, console: Console): Promise<ExitC
       '  node apps/node-agent/bin/fhir-outbox.js --help',
   )
   return conclude(count, dead, console)
+}
+
+/** Takes what happens up to and with the next of a kind. */
+function upTo(day: Happening[], wanted: Happening['kind']): readonly Happening[] {
+  return day.splice(0, 1 + day.findIndex(({ kind }) => kind === wanted))
 }
 
 /** The balance, and exit 0 only if it is spotless as counted at the server. */

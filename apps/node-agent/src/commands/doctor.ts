@@ -1,8 +1,19 @@
-import { gatherEvidence, planReport, type PlanReport } from '@fhir-outbox/data-queue'
+import {
+  choosePlan,
+  gatherEvidence,
+  planReport,
+  type Evidence,
+  type Plan,
+  type PlanReport,
+} from '@fhir-outbox/data-queue'
 import { createFhirClient } from '@fhir-outbox/fhir-client'
+import type { TokenSource } from '@fhir-outbox/smart-auth'
 import type { Settings } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
-import { report, type Console } from '../output/console.js'
+import { describeError, report, type Console } from '../output/console.js'
+import { diagnosisInWords, type Diagnosis } from '../output/diagnosis.js'
+import { knowledgeOf, type Knowledge } from '../queue/knowledge.js'
+import { queueFolder } from '../queue/open.js'
 import { tokenSource } from '../queue/tokens.js'
 
 /** What a doctor is asked. */
@@ -14,10 +25,14 @@ export interface DoctorOptions {
   readonly signal: AbortSignal
 }
 
-/** What the server can do, how writes would be made safe to repeat on it, and why. Sends none of the queue. */
+/**
+ * What the server can do, what the queue has learned about it, how writes are made safe to repeat on it, and why.
+ * Sends none of the queue and changes nothing in it. What is wrong with the credentials or the queue is told after
+ * the rest.
+ */
 export async function doctor(
   settings: Settings,
-  { types, tryOut, signal }: DoctorOptions,
+  options: DoctorOptions,
   console: Console,
 ): Promise<ExitCode> {
   const { server: url, auth, directory, clientSecret } = settings
@@ -27,40 +42,91 @@ export async function doctor(
     name: 'client',
     ...(clientSecret === undefined ? {} : { clientSecret }),
   })
-  // Credentials that do not work are the first thing a person wants to hear of.
-  await tokens?.getToken({ url, signal })
+  const signIn = await signInFailure(tokens, url, options.signal)
   const client = createFhirClient({ baseUrl: url, ...(tokens === undefined ? {} : { tokens }) })
-  const evidence = await gatherEvidence({ client, tokens, signal, ...(tryOut ? { canaries: {} } : {}) })
-  const found = planReport(client.baseUrl, evidence, { types, keyMode: settings.key })
-  report(console, 'diagnosis', { ...found }, inWords(found, tryOut))
+  const knowledge = await knowledgeOf(settings, client)
+  const fresh = await gatherEvidence({
+    client,
+    tokens,
+    signal: options.signal,
+    canaries: options.tryOut ? (settings.canaries ?? {}) : undefined,
+  })
+  const diagnosis = diagnose(settings, fresh, knowledge, options.types)
+  report(console, 'diagnosis', { ...diagnosis }, diagnosisInWords(diagnosis, options.tryOut))
+  if (signIn !== undefined) throw signIn.error
+  if (knowledge.state === 'unreadable') throw knowledge.error
   return exitCodes.ok
 }
 
-function inWords({ gate, evidence, types, bundling }: PlanReport, tryOut: boolean): string {
-  const { software, fhirVersion, statement, statementFailure, scopes, canaries } = evidence
-  const why = [statementFailure?.code, statementFailure?.status]
-    .filter((part) => part !== undefined)
-    .join(', ')
-  const findings =
-    canaries === undefined ? [] : Object.entries(canaries).filter(([, value]) => typeof value === 'boolean')
-  const tried = findings.map(([name, value]) => `${names[name] ?? name}: ${value === true ? 'yes' : 'no'}`)
-  return [
-    `Server:     ${gate}${software === undefined ? '' : `, ${software}`}${fhirVersion === undefined ? '' : `, FHIR ${fhirVersion}`}`,
-    `Statement:  ${statement === 'read' ? 'read' : `not readable (${why}); nothing depends on it`}`,
-    `Scopes:     ${scopes ?? 'not told'}`,
-    `Tried out:  ${tried.length > 0 ? tried.join('\n            ') : tryOut ? 'nothing could be tried' : 'nothing; --try does, with a resource that is deleted again'}`,
-    `Bundles:    ${bundling.transactions ? 'transactions' : 'one request each in ordered lanes'}. ${bundling.reason}`,
-    ...Object.entries(types).map(
-      ([type, { name, guarantee, reason }]) => `${`${type}:`.padEnd(24)}${name} (${guarantee}). ${reason}`,
-    ),
-  ].join('\n')
+/** Credentials that do not work are what a person wants to hear of, but not instead of everything else. */
+async function signInFailure(
+  tokens: TokenSource | undefined,
+  url: string,
+  signal: AbortSignal,
+): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    await tokens?.getToken({ url, signal })
+    return undefined
+  } catch (error) {
+    signal.throwIfAborted()
+    return { error }
+  }
 }
 
-const names: Readonly<Record<string, string>> = {
-  conditionalCreate: 'creates once under one condition',
-  clientIds: 'takes ids of ours',
-  ifNoneMatch: 'refuses a second PUT with If-None-Match',
-  ifMatch: 'refuses a stale If-Match',
-  transaction: 'a failed transaction leaves nothing behind',
-  searchAtOnce: 'finds at once what was created',
+function diagnose(
+  settings: Settings,
+  fresh: Evidence,
+  { state, error, evidence: known }: Knowledge,
+  types: readonly string[] | undefined,
+): Diagnosis {
+  const { server, key: keyMode, transactions } = settings
+  const evidence = known === undefined ? fresh : goingBy(fresh, known, settings)
+  const planned = planReport(server, evidence, { types, keyMode, transactions })
+  const { statement, statementFailure: failure } = fresh
+  return {
+    ...withEncrypted(planned, settings),
+    statement: { state: statement, ...(failure === undefined ? {} : { failure }) },
+    queue: {
+      directory: queueFolder(settings),
+      state,
+      ...(error === undefined ? {} : { failure: failureOf(error) }),
+      ...(known === undefined ? {} : { evidence: known }),
+    },
+  }
+}
+
+/**
+ * What the queue goes by when it asks anew: what the server says now, or said before when it does not answer, and what
+ * deliveries have shown of the same software. A queue that tries servers out goes by its findings, until it tries again.
+ */
+function goingBy(fresh: Evidence, known: Evidence, { canaries }: Settings): Evidence {
+  if (fresh.statement === 'unreadable') return { ...known, ...latest(fresh) }
+  if (fresh.software !== known.software) return fresh
+  const tried = canaries === undefined || known.canaries === undefined ? {} : { canaries: known.canaries }
+  return { ...fresh, ...tried, ...latest(fresh), learned: known.learned }
+}
+
+/** What was tried out and granted, as far as it is known. */
+function latest({ canaries, scopes }: Evidence): Partial<Evidence> {
+  return {
+    ...(canaries === undefined ? {} : { canaries }),
+    ...(scopes === undefined ? {} : { scopes }),
+  }
+}
+
+/** What is encrypted goes elsewhere, under a plan of its own. */
+function withEncrypted(planned: PlanReport, { encryption }: Settings): PlanReport {
+  if (encryption === undefined) return planned
+  const { types, receiver = 'keeps-everything' } = encryption
+  const plan = choosePlan({ interaction: 'create', encryptedFor: receiver })
+  const replaced = Object.entries(planned.types).map(([type, open]): [string, Plan] => [
+    type,
+    types === undefined || types.includes(type) ? plan : open,
+  ])
+  return { ...planned, types: Object.fromEntries(replaced) }
+}
+
+function failureOf(error: unknown): { readonly code: string; readonly message: string } {
+  const { code, message } = describeError(error)
+  return { code, message }
 }

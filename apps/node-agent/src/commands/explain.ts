@@ -1,7 +1,7 @@
 import { parseNote, type Entry } from '@fhir-outbox/queue-core'
-import { exitCodeFor } from '../agent-error.js'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
+import { adviceFor } from '../output/advice.js'
 import { report, type Console } from '../output/console.js'
 import { age, describeWrite, entryFacts, historyLines, planOf } from '../output/entry.js'
 import { readEntry, withOutbox } from '../queue/look.js'
@@ -27,7 +27,11 @@ export async function explain(
         `Entry ${sequence}, ${method} ${path}`,
         `Why:    ${why}`,
         ...(delivery.length === 0 ? [] : [`How:    ${delivery.join('\n        ')}`]),
-        tried.length === 0 ? 'Tried:  nothing yet' : `Tried:  ${tried.join('\n        ')}`,
+        ...(tried.length > 0
+          ? [`Tried:  ${tried.join('\n        ')}`]
+          : entry.state === 'waiting'
+            ? ['Tried:  nothing yet']
+            : []),
         `Next:   ${next}`,
         `You:    ${person ?? 'nothing to do'}`,
       ].join('\n'),
@@ -93,6 +97,7 @@ interface Reasons {
 function reasons(entry: Entry, before: number | undefined): Reasons {
   const note = parseNote(entry.note)
   const failure = note?.kind === 'failure' ? note.failure.failure : undefined
+  const advice = failure === undefined ? undefined : adviceFor(failure.code)
   const { sequence } = entry
   switch (entry.state) {
     case 'delivered': {
@@ -111,12 +116,17 @@ function reasons(entry: Entry, before: number | undefined): Reasons {
       return {
         why: `${entry.deadReason === 'parked' ? 'Nobody could find out whether it was applied.' : 'The server refused it.'} ${failure?.message ?? ''}`.trim(),
         next: 'It is kept until somebody decides; the rest of its lane goes on.',
-        person: `fhir-outbox dead-letters redrive ${sequence} --reason "…", or discard ${sequence} --reason "…"`,
+        person: `fhir-outbox dead-letters redrive ${sequence} --reason "…", or discard ${sequence} --reason "…"${
+          entry.deadReason === 'parked'
+            ? `;\n        when it is at the server: assume-delivered ${sequence} --reason "…"`
+            : ''
+        }`,
       }
     case 'unknown':
       return {
         why: `A request with it may have been applied; the answer was lost. ${failure?.message ?? ''}`.trim(),
         next: `The server is asked about it, or it is sent again where that is harmless${dueWords(entry)}; its lane waits for it.`,
+        ...(advice === undefined ? {} : { person: advice }),
       }
     case 'waiting':
       break
@@ -138,11 +148,18 @@ function reasons(entry: Entry, before: number | undefined): Reasons {
   if (failure === undefined) {
     return { why: 'Nothing stands in its way.', next: 'It goes with the next flush, send or run.' }
   }
-  const credentials = exitCodeFor(failure.code) === exitCodes.credentials
+  const person = advice === undefined ? {} : { person: advice }
+  if (failure.code === 'ERR_UNSUPPORTED') {
+    return {
+      why: `It is not sent: ${failure.message}`,
+      next: 'The server is asked again every ten minutes while something delivers; until then its lane waits.',
+      ...person,
+    }
+  }
   return {
     why: `The last try did not reach the server or was not taken. ${failure.message}`,
     next: `It is tried again${dueWords(entry)}.`,
-    ...(credentials ? { person: 'Correct the credentials; everything that waits is kept.' } : {}),
+    ...person,
   }
 }
 

@@ -31,6 +31,7 @@ export async function show(
         `  accepted ${age(entry.ageMs)} ago, ${entry.attempts} attempts, ${entry.payloadBytes} bytes`,
         ...historyLines(entry).map((line) => `  ${line}`),
         ...(text === undefined ? [] : [text]),
+        ...(content && text === undefined ? ['  Its content is gone: it went when that was settled.'] : []),
       ].join('\n'),
     )
     return exitCodes.ok

@@ -6,6 +6,7 @@ import { AgentError } from '../agent-error.js'
 import {
   configSchema,
   type AuthConfig,
+  type CanaryConfig,
   type ConfigFile,
   type EncryptionConfig,
   type SealingConfig,
@@ -34,16 +35,30 @@ export interface Settings {
   /** Home of the agent: queue, drop folder, registrations. */
   readonly directory: string
   readonly key: 'identifier' | 'client-id'
+  /** What the server is tried out with before the first write; without it, it is not. */
+  readonly canaries?: CanaryConfig
+  /** When entries that wait share a request; without it, `proven`. */
+  readonly transactions?: NonNullable<ConfigFile['transactions']>
   readonly auth: AuthConfig
   readonly encryption?: EncryptionConfig
   /** How the queue is sealed at rest; without it, it is not. */
   readonly sealing?: SealingConfig
   /** Only from the environment: a secret on the command line shows in the process list. */
   readonly clientSecret?: string
+  /** Time as the queue has it. Default: the machine's. */
+  readonly clock?: Clock
+}
+
+/** Where the queue has its time from. No setting: whoever runs the command line in their own program gives it. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number
+  /** Calls `fn` once after `ms`. Returns the way to cancel. */
+  setTimer(fn: () => void, ms: number): () => void
 }
 
 /** What is needed to look at the queue: no server. */
-export type Home = Pick<Settings, 'directory' | 'sealing'>
+export type Home = Pick<Settings, 'directory' | 'sealing' | 'clock'>
 
 /** Throws `ERR_BAD_CONFIG` or `ERR_UNREADABLE_FILE` with the place and the way out. */
 export async function loadSettings(flags: Flags, env: Environment): Promise<Settings> {
@@ -60,6 +75,8 @@ export async function loadSettings(flags: Flags, env: Environment): Promise<Sett
     server: checkedUrl(server),
     directory: homeOf(flags, env, file),
     key: file.key ?? 'identifier',
+    ...canariesOf(file),
+    ...(file.transactions === undefined ? {} : { transactions: file.transactions }),
     auth: authOf(flags, env, file),
     ...(file.encryption === undefined ? {} : { encryption: file.encryption }),
     ...(file.sealing === undefined ? {} : { sealing: file.sealing }),
@@ -74,6 +91,10 @@ export async function loadHome(flags: Flags, env: Environment): Promise<Home> {
     directory: homeOf(flags, env, file),
     ...(file.sealing === undefined ? {} : { sealing: file.sealing }),
   }
+}
+
+function canariesOf({ canaries = false }: ConfigFile): Pick<Settings, 'canaries'> {
+  return canaries === false ? {} : { canaries: canaries === true ? {} : canaries }
 }
 
 function homeOf(flags: Flags, env: Environment, file: ConfigFile): string {
@@ -113,6 +134,8 @@ function whatIsWrong(issue: v.BaseIssue<unknown>): string {
   if (issue.expected === 'never') return `there is no setting "${place ?? ''}"`
   if (issue.received === 'undefined') return `"${place ?? ''}" is missing`
   if (issue.type === 'non_empty') return `"${place ?? ''}" must not be empty`
+  // A pattern says nothing to a person; its message does.
+  if (issue.type === 'regex') return `"${place ?? ''}" must be ${issue.message}`
   return `${place === null ? 'it' : `"${place}"`} must be ${issue.expected ?? 'something else'}`
 }
 

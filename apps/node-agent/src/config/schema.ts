@@ -59,6 +59,8 @@ const encryptionSchema = v.strictObject({
   sealAt: v.optional(v.picklist(['enqueue', 'send'])),
   /** Appends the resource type to the URL, as C3-PRO's first client did. */
   typeInPath: v.optional(v.boolean()),
+  /** The receiver runs a transaction that it finds in an envelope; else one with something to encrypt is refused. */
+  receiverRunsTransactions: v.optional(v.boolean()),
   /** How to get a token for that endpoint. Default: as for the FHIR server. */
   auth: v.optional(authSchema),
 })
@@ -76,10 +78,28 @@ const sealingSchema = v.strictObject({
   older: v.optional(v.array(sealingKeySchema)),
 })
 
+/** What is created to try the server out, and deleted again. */
+const canarySchema = v.strictObject({
+  /** A type whose resources have a list of identifiers. Default: Basic. */
+  type: v.exactOptional(v.pipe(v.string(), v.regex(/^[A-Z][A-Za-z]{0,63}$/, 'the name of a resource type'))),
+  /** Its members. Default: a `code` that says what it is. */
+  content: v.exactOptional(v.record(v.string(), v.unknown())),
+})
+
+const onOrCanarySchema = v.union([v.boolean(), canarySchema])
+// An object can only be meant as the second one: then the member that is wrong is named.
+const canariesSchema = v.lazy((input) =>
+  typeof input === 'object' && input !== null ? canarySchema : onOrCanarySchema,
+)
+
 export const configSchema = v.strictObject({
   server: v.optional(text),
   directory: v.optional(path),
   key: v.optional(v.picklist(['identifier', 'client-id'])),
+  /** Tries the server out before the first write. Default: nothing is written that nobody asked for. */
+  canaries: v.optional(canariesSchema),
+  /** When entries that wait share a request. Default: `proven`. */
+  transactions: v.optional(v.picklist(['proven', 'trusted', 'never'])),
   auth: v.optional(authSchema),
   encryption: v.optional(encryptionSchema),
   sealing: v.optional(sealingSchema),
@@ -88,4 +108,5 @@ export const configSchema = v.strictObject({
 export type AuthConfig = v.InferOutput<typeof authSchema>
 export type EncryptionConfig = v.InferOutput<typeof encryptionSchema>
 export type SealingConfig = v.InferOutput<typeof sealingSchema>
+export type CanaryConfig = v.InferOutput<typeof canarySchema>
 export type ConfigFile = v.InferOutput<typeof configSchema>

@@ -1,6 +1,5 @@
 import type { MockState, Resource } from '@fhir-outbox/mock-server'
-import type { Happening, Proof } from './day.js'
-import { demoSystem } from './day.js'
+import type { Happening, Part } from './day.js'
 import { isSameContent, type Rewritten } from './compare.js'
 
 /** The balance of the demo, counted at the server and nowhere else. */
@@ -23,6 +22,9 @@ export interface ServerContent {
   readonly commits: MockState['commits']
 }
 
+/** What the server has of one part: one resource when all is well. */
+type Copies = readonly Resource[]
+
 /** Counts units in the order in which they were handed in. */
 export function countAtServer(happenings: readonly Happening[], content: ServerContent): Count {
   const created = new Map<string, number>()
@@ -30,24 +32,26 @@ export function countAtServer(happenings: readonly Happening[], content: ServerC
     const name = `${type}/${id}`
     if (!created.has(name)) created.set(name, n)
   }
+  const named = byName(content)
   let delivered = 0
   let lost = 0
-  // Who and what measured is shared by many units, and may be there once.
+  // Who and what measured is part of many units, and may be there once.
   let duplicated = repeated(content, 'Patient') + repeated(content, 'Device')
   let outOfOrder = 0
   let changed = 0
   let latest = 0
-  for (const happening of happenings) {
-    const parts = partsOf(happening.proof, content)
-    if (parts.some(({ length }) => length === 0)) {
+  for (const { parts } of happenings) {
+    const found = new Map(parts.map((part) => [part, named.get(nameOf(part.resource)) ?? []]))
+    if ([...found.values()].some(({ length }) => length === 0)) {
       lost += 1
       continue
     }
     delivered += 1
-    duplicated += parts.reduce((sum, { length }) => sum + length - 1, 0)
-    if (!isUnchanged(happening, parts)) changed += 1
+    const own = parts.filter(({ shared }) => !shared).map((part) => found.get(part) ?? [])
+    duplicated += own.reduce((sum, { length }) => sum + length - 1, 0)
+    if (isChanged(found)) changed += 1
     const first = Math.min(
-      ...parts.flat().map((resource) => created.get(`${resource.resourceType}/${resource.id}`) ?? 0),
+      ...own.flat().map((resource) => created.get(`${resource.resourceType}/${resource.id}`) ?? 0),
     )
     if (first < latest) outOfOrder += 1
     latest = Math.max(latest, first)
@@ -55,68 +59,42 @@ export function countAtServer(happenings: readonly Happening[], content: ServerC
   return { accepted: happenings.length, delivered, lost, duplicated, outOfOrder, changed }
 }
 
-/** For each resource of a unit, what the server has of it: one when all is well. */
-function partsOf(proof: Proof, { byType }: ServerContent): readonly (readonly Resource[])[] {
-  const ofType = (type: string): readonly Resource[] => byType.get(type) ?? []
-  switch (proof.kind) {
-    case 'blood-pressure': {
-      const patients = ofType('Patient').filter((one) => identifies(one, proof.patient))
-      const ids = new Set(patients.map(({ id }) => `Patient/${id}`))
-      const ofThen = ofType('Observation').filter(
-        (one) =>
-          ids.has(String(member(one, 'subject', 'reference'))) && one['effectiveDateTime'] === proof.at,
-      )
-      return [
-        ofThen.filter((one) => hasCode(one, bloodPressurePanel)),
-        ofThen.filter((one) => hasCode(one, pulseRate)),
-      ]
-    }
-    case 'identifier':
-      return [ofType(proof.type).filter((one) => identifies(one, proof.value))]
-    case 'record':
-      return proof.tagged.map(({ type, value }) => ofType(type).filter((one) => identifies(one, value)))
-  }
-}
-
-function isUnchanged({ json, proof }: Happening, parts: readonly (readonly Resource[])[]): boolean {
-  const sent: unknown = JSON.parse(json)
-  switch (proof.kind) {
-    case 'blood-pressure': {
-      // The bundle is built from the reading; patient and time were matched above.
-      const [pressure, pulse] = parts.map(([first]) => first)
-      return (
-        componentOf(pressure, '8480-6') === proof.systolic &&
-        componentOf(pressure, '8462-4') === proof.diastolic &&
-        member(pulse, 'valueQuantity', 'value') === proof.pulse
-      )
-    }
-    case 'identifier':
-      return isSameContent(sent, parts[0]?.[0])
-    case 'record': {
-      const entries = member(sent, 'entry')
-      if (!Array.isArray(entries)) return false
-      const rewritten: Rewritten = new Map(
-        entries.map((entry, index) => {
-          const stored = parts[index]?.[0]
-          return [String(member(entry, 'fullUrl')), `${stored?.resourceType}/${stored?.id}`]
-        }),
-      )
-      return entries.every((entry, index) =>
-        isSameContent(member(entry, 'resource'), parts[index]?.[0], rewritten),
-      )
-    }
-  }
-}
-
-function identifies(resource: Resource, value: string): boolean {
-  const identifiers: unknown = resource['identifier']
-  const tags = member(resource, 'meta', 'tag')
-  return (
-    [identifiers]
-      .flat()
-      .some((one) => member(one, 'system') === demoSystem && member(one, 'value') === value) ||
-    [tags].flat().some((one) => member(one, 'system') === demoSystem && member(one, 'code') === value)
+/** Who and what measured may have got details from an earlier unit; everything else must be as it was sent. */
+function isChanged(found: ReadonlyMap<Part, Copies>): boolean {
+  const rewritten: Rewritten = new Map(
+    [...found].flatMap(([{ fullUrl }, [stored]]) =>
+      fullUrl === undefined ? [] : [[fullUrl, `${stored?.resourceType}/${stored?.id}`] as const],
+    ),
   )
+  return [...found].some(
+    ([{ resource, shared }, [stored]]) => !shared && !isSameContent(resource, stored, rewritten),
+  )
+}
+
+/** The resources of a server by the identifiers and tags that they have. */
+function byName({ byType }: ServerContent): ReadonlyMap<string, Copies> {
+  const named = new Map<string, Resource[]>()
+  for (const resource of [...byType.values()].flat()) {
+    for (const name of new Set(namesOf(resource))) {
+      const others = named.get(name)
+      if (others === undefined) named.set(name, [resource])
+      else others.push(resource)
+    }
+  }
+  return named
+}
+
+/** The name that the demo, or the device, has given to a resource. */
+function nameOf(resource: Readonly<Record<string, unknown>>): string {
+  return namesOf(resource)[0] ?? ''
+}
+
+function namesOf(resource: Readonly<Record<string, unknown>>): readonly string[] {
+  const type = String(resource['resourceType'])
+  return [
+    ...[resource['identifier']].flat().map((one) => [member(one, 'system'), member(one, 'value')]),
+    ...[member(resource['meta'], 'tag')].flat().map((one) => [member(one, 'system'), member(one, 'code')]),
+  ].flatMap(([system, value]) => (value === undefined ? [] : [`${type} ${String(system)}|${String(value)}`]))
 }
 
 /** How many resources of a type have the identifiers of another one. */
@@ -125,26 +103,6 @@ function repeated({ byType }: ServerContent, type: string): number {
   return all.length - new Set(all.map((one) => JSON.stringify(one['identifier'] ?? one.id))).size
 }
 
-const bloodPressurePanel = '85354-9'
-const pulseRate = '8867-4'
-
-function hasCode(value: unknown, code: string): boolean {
-  return [member(value, 'code', 'coding')].flat().some((coding) => member(coding, 'code') === code)
-}
-
-function componentOf(observation: unknown, code: string): unknown {
-  const components = member(observation, 'component')
-  if (!Array.isArray(components)) return undefined
-  return member(
-    components.find((one) => hasCode(one, code)),
-    'valueQuantity',
-    'value',
-  )
-}
-
-function member(value: unknown, ...names: readonly string[]): unknown {
-  return names.reduce<unknown>(
-    (at, name) => (typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined),
-    value,
-  )
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 }

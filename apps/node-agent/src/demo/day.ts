@@ -1,80 +1,87 @@
+import { deviceBundle, stringifyExact, stringifyReading } from '@fhir-outbox/fhir-bundles'
+import { readingFromGatt } from '@fhir-outbox/fhir-bundles/gatt'
+import { simulateDevice, type SimulatedKind, type SimulatedPacket } from '@fhir-outbox/fhir-bundles/simulate'
 import { between, pick } from './random.js'
 
 /** Something that happened on the demo's day, as a file would hold it, with what proves its arrival. */
 export interface Happening {
+  readonly kind: 'reading' | 'answers' | 'record'
+  /** When it happened, ISO 8601 in UTC. */
+  readonly at: string
   readonly json: string
-  readonly proof: Proof
+  /** What the server must have when it has arrived, each recognised by an identifier or tag of its own. */
+  readonly parts: readonly Part[]
 }
 
-/** How a unit is recognised at the server without asking the queue: by content of our own. */
-export type Proof =
-  | {
-      readonly kind: 'blood-pressure'
-      readonly patient: string
-      readonly at: string
-      readonly systolic: number
-      readonly diastolic: number
-      readonly pulse: number
-    }
-  | { readonly kind: 'identifier'; readonly type: string; readonly value: string }
-  | { readonly kind: 'record'; readonly tagged: readonly { readonly type: string; readonly value: string }[] }
+export interface Part {
+  /** How other parts refer to it. */
+  readonly fullUrl?: string
+  readonly resource: Readonly<Record<string, unknown>>
+  /** Who and what measured is part of many happenings, and is there once for all of them. */
+  readonly shared: boolean
+}
 
 /** Identifier system of everything the demo makes up. */
 export const demoSystem = 'urn:oid:2.999.7'
 
 const day = '2026-03-02'
 
-/** A day of three patients with a cuff at home: a reading every half hour, a questionnaire now and then. */
-export function dayOfReadings(random: () => number): readonly Happening[] {
-  const happenings: Happening[] = []
-  for (let minute = 7 * 60; minute <= 21 * 60; minute += 30) {
-    for (const patient of ['ada', 'ben', 'cleo']) {
-      const at = `${day}T${clock(minute + between(random, 0, 9))}:${String(between(random, 0, 59)).padStart(2, '0')}Z`
-      happenings.push(bloodPressure(random, patient, at))
-      if (minute % 240 === 0) happenings.push(answers(random, patient, at))
-    }
-  }
-  return happenings
+/** When the morning is over. */
+export const noon: string = `${day}T12:00:00.000Z`
+
+/** Who has which devices at home. */
+const household: Readonly<Record<string, readonly SimulatedKind[]>> = {
+  ada: ['blood-pressure-cuff', 'glucometer', 'scale', 'thermometer', 'oximeter', 'heart-rate-strap'],
+  ben: ['blood-pressure-cuff', 'glucometer', 'scale', 'thermometer'],
+  cleo: ['blood-pressure-cuff', 'oximeter'],
 }
 
-function bloodPressure(random: () => number, patient: string, at: string): Happening {
-  const systolic = between(random, 108, 158)
-  const diastolic = between(random, 62, 98)
-  const pulse = between(random, 52, 96)
-  const reading = {
-    device: {
-      systemId:
-        { ada: '00-1C-05-04-00-00-00-01', ben: '00-1C-05-04-00-00-00-02' }[patient] ??
-        '00-1C-05-04-00-00-00-03',
-      manufacturer: 'Demo Devices',
-      model: 'Cuff 3',
-      serialNumber: `C3-${patient}`,
-      versions: { firmware: '1.4.2' },
-    },
-    gateway: { systemId: '00-1C-05-FF-FE-00-00-10', manufacturer: 'FHIR Outbox', model: 'Demo gateway' },
-    patient: { identifier: { system: demoSystem, value: patient } },
-    time: { quality: 'synchronized-utc', measuredAt: at },
-    measurements: [
-      {
-        type: 'blood-pressure',
-        components: { systolic: `${systolic}`, diastolic: `${diastolic}` },
-        unit: 'mm[Hg]',
-      },
-      { type: 'pulse-rate', value: `${pulse}`, unit: '/min' },
-    ],
+const gateway = { systemId: '00-1C-05-FF-FE-00-00-10', manufacturer: 'FHIR Outbox', model: 'Demo gateway' }
+
+/** A day of three people: what their devices send, as octets, and answers to a questionnaire now and then. */
+export function dayOfHappenings(random: () => number): readonly Happening[] {
+  const happenings: Happening[] = []
+  for (const [patient, kinds] of Object.entries(household)) {
+    for (const kind of kinds) {
+      const { packets } = simulateDevice(kind, {
+        seed: between(random, 1, 1_000_000),
+        clock: () => Date.parse(day),
+      })
+      happenings.push(...packets.map((packet) => readingOf(patient, packet)))
+    }
+    for (const hour of ['08', '12', '19']) {
+      const at = `${day}T${hour}:${between(random, 10, 59)}:00.000Z`
+      happenings.push(answers(random, patient, at))
+    }
   }
+  return happenings.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+}
+
+/** The octets of one measurement, as a reading for the drop folder. */
+function readingOf(patient: string, { values, receivedAt }: SimulatedPacket): Happening {
+  const identifier = { system: demoSystem, value: patient }
+  const reading = readingFromGatt(values, { gateway, patient: { identifier }, receivedAt })
+  const { bundle } = deviceBundle([reading])
+  if (bundle === undefined) throw new TypeError('A simulated reading cannot be placed in time.')
+  // As the server will tell it: numbers instead of exact decimals.
+  const { entry } = JSON.parse(stringifyExact(bundle)) as { entry: readonly Omit<Part, 'shared'>[] }
   return {
-    json: JSON.stringify(reading),
-    proof: { kind: 'blood-pressure', patient, at, systolic, diastolic, pulse },
+    kind: 'reading',
+    at: receivedAt,
+    json: stringifyReading(reading),
+    parts: entry.map(({ fullUrl, resource }) => ({
+      ...(fullUrl === undefined ? {} : { fullUrl }),
+      resource,
+      shared: resource['resourceType'] === 'Patient' || resource['resourceType'] === 'Device',
+    })),
   }
 }
 
 /** Answers to a questionnaire: the kind of content that travels encrypted. */
 function answers(random: () => number, patient: string, at: string): Happening {
-  const value = `answers-${patient}-${at}`
-  const response = {
+  const resource = {
     resourceType: 'QuestionnaireResponse',
-    identifier: { system: demoSystem, value },
+    identifier: { system: demoSystem, value: `answers-${patient}-${at}` },
     status: 'completed',
     authored: at,
     subject: { identifier: { system: demoSystem, value: patient } },
@@ -87,12 +94,5 @@ function answers(random: () => number, patient: string, at: string): Happening {
       { linkId: 'pain', text: 'Pain, 0 to 10', answer: [{ valueInteger: between(random, 0, 6) }] },
     ],
   }
-  return {
-    json: JSON.stringify(response),
-    proof: { kind: 'identifier', type: 'QuestionnaireResponse', value },
-  }
-}
-
-function clock(minute: number): string {
-  return `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`
+  return { kind: 'answers', at, json: JSON.stringify(resource), parts: [{ resource, shared: false }] }
 }

@@ -1,4 +1,4 @@
-import { demoSystem, type Happening } from './day.js'
+import { demoSystem, noon, type Happening, type Part } from './day.js'
 import { between, pick, uuid } from './random.js'
 
 type Resource = Record<string, unknown> & { readonly resourceType: string }
@@ -21,12 +21,10 @@ const concept = (system: string, code: string, display: string): object => ({
  */
 export function patientRecord(random: () => number): Happening {
   const entries: RecordEntry[] = []
-  const tagged: { type: string; value: string }[] = []
 
   function add(resource: Resource): { reference: string } {
     const fullUrl = `urn:uuid:${uuid(random)}`
     const value = `record-${entries.length}`
-    tagged.push({ type: resource.resourceType, value })
     const own = { system: demoSystem, value }
     // Provenance has no identifier: a tag does the same.
     const marked =
@@ -150,7 +148,8 @@ export function patientRecord(random: () => number): Happening {
       request: { method: 'POST', url: resource.resourceType },
     })),
   }
-  return { json: JSON.stringify(bundle), proof: { kind: 'record', tagged } }
+  const parts = entries.map((entry): Part => ({ ...entry, shared: false }))
+  return { kind: 'record', at: noon, json: JSON.stringify(bundle), parts }
 }
 
 function quantity(code: string, display: string, value: number, unit: string): object {

@@ -5,9 +5,10 @@ const width = 78
 /** The sample for a terminal of 80 columns: the members that say most, hashes cut. */
 export function sampleText({ resource, receipt }: Sample): string {
   const { resourceType, id, status, effectiveDateTime, valueQuantity } = resource as Record<string, unknown>
+  const { value, unit } = (valueQuantity ?? {}) as Record<string, unknown>
   return [
     `One delivered resource:  ${String(resourceType)}/${String(id)}`,
-    ...wrapped(JSON.stringify({ status, effectiveDateTime, valueQuantity })),
+    ...wrapped(JSON.stringify({ status, effectiveDateTime, valueQuantity: { value, unit } })),
     'and its receipt:',
     ...wrapped(
       JSON.stringify({ ...(receipt as object), ids: undefined }).replaceAll(

@@ -25,8 +25,13 @@ export interface Stage {
   killAgent(): Promise<void>
   cutNetwork(): Promise<void>
   restoreNetwork(): Promise<void>
-  /** Three replies to writes that are still to come get lost after the commit. Resolves when it happened. */
-  loseReplies(): { readonly struck: () => number; allLost(): Promise<void> }
+  /**
+   * The reply to a write that is still to come does not arrive, though the server has committed: the connection ends,
+   * or it is so slow that the agent dies before.
+   */
+  loseReply(options: LostReply): { committed(): Promise<void> }
+  /** How many replies were lost so far. */
+  repliesLost(): number
   expireTokens(): void
   /** Puts happenings into the drop folder, in order. */
   hand(happenings: readonly Happening[]): Promise<void>
@@ -47,7 +52,21 @@ export interface Stage {
   close(): Promise<void>
 }
 
+/** Which reply is lost, and how. */
+export interface LostReply {
+  readonly to: 'transaction' | 'envelope'
+  /** How many of them are answered before. */
+  readonly after: number
+  readonly by: 'cut' | 'slowness'
+}
+
+const cutReply = { kind: 'cut-after' } as const
+/** A byte a minute. Needs an answer with a body: transactions have one, envelopes may not. */
+const slowReply = { kind: 'drip', bytes: 1, everyMs: 60_000 } as const
+
 const patienceMs = 45_000
+
+const urlOf: Readonly<Record<LostReply['to'], RegExp>> = { transaction: /^\/fhir\/?$/, envelope: /encfhir/ }
 
 export async function openStage(home: string, seed: number, signal: AbortSignal): Promise<Stage> {
   const mock = createMockServer({ seed })
@@ -79,7 +98,7 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
         })
       }
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 100)
+        const timer = setTimeout(resolve, 20)
         changed = () => {
           clearTimeout(timer)
           resolve()
@@ -105,13 +124,14 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
     },
     cutNetwork: () => listening.pause(),
     restoreNetwork: () => listening.resume(),
-    loseReplies() {
-      const lost = (url: RegExp, skip: number): { readonly hits: number } =>
-        mock.faults.add({ method: 'POST', url, skip, fault: { kind: 'cut-after' } })
-      const faults = [lost(/^\/fhir\/?$/, 2), lost(/encfhir/, 0), lost(/^\/fhir\/?$/, 12)]
-      const struck = (): number => faults.reduce((sum, { hits }) => sum + hits, 0)
-      return { struck, allLost: () => until('three replies are lost', () => struck() === faults.length) }
+    loseReply({ to, after, by }) {
+      const fault = by === 'cut' ? cutReply : slowReply
+      mock.faults.add({ method: 'POST', url: urlOf[to], skip: after, fault })
+      const lost = this.repliesLost()
+      return { committed: () => until('the server has committed', () => this.repliesLost() > lost) }
     },
+    repliesLost: () =>
+      mock.log.filter(({ faults, status }) => faults.length > 0 && status !== undefined).length,
     expireTokens: () => mock.state.expireTokens(),
     async hand(some) {
       for (const happening of some) {
@@ -138,7 +158,12 @@ export async function openStage(home: string, seed: number, signal: AbortSignal)
       const settled = await storage.list({ state: 'delivered', limit: happenings.length })
       await storage.close()
       const receipt = [...delivered.values()].at(-1)?.['receipt']
-      const resource = mock.state.resources('Observation').at(-1)
+      // The last measurement, and the receipt of the last delivery: they belong together.
+      const last = happenings.at(-1)?.parts.find(({ resource }) => 'valueQuantity' in resource)?.resource
+      const name = JSON.stringify(last?.['identifier'])
+      const resource = mock.state
+        .resources('Observation')
+        .find(({ identifier }) => JSON.stringify(identifier) === name)
       return {
         dead,
         alreadyThere:
@@ -179,6 +204,7 @@ async function writeConfig(home: string, url: string, mock: MockServer): Promise
   const config = {
     server: `${url}/fhir`,
     directory: '.',
+    canaries: true,
     auth: { type: 'register', clientName: 'Demo gateway', scope: 'system/*.*' },
     encryption: {
       url: `${url}/c3pro/encfhir`,

@@ -24,7 +24,7 @@ export interface DeliverOptions {
 
 /**
  * Delivers until everything watched is settled, the time is over, the caller aborts, or a destination turns out
- * to be closed: then waiting longer would not help now.
+ * to be closed, or an entry is put off for longer than that: then waiting longer would not help now.
  */
 export async function deliver(queue: DataQueue, options: DeliverOptions): Promise<Delivery> {
   const { sequences, onProgress } = options
@@ -33,12 +33,14 @@ export async function deliver(queue: DataQueue, options: DeliverOptions): Promis
   let delivered = 0
   let blockedBy: Failure | undefined
   const { promise: over, resolve: finish } = deferred()
+  const until = performance.now() + options.waitMs
   const settledAll = (): boolean => delivered + rejected.length >= total
   const unsubscribe = queue.subscribe((event) => {
     switch (event.type) {
       case 'delivered':
       case 'rejected':
       case 'parked':
+        blockedBy = undefined
         if (sequences !== undefined && !sequences.has(event.sequence)) return
         if (event.type === 'delivered') delivered += 1
         else rejected.push({ sequence: event.sequence, failure: event.failure })
@@ -54,7 +56,11 @@ export async function deliver(queue: DataQueue, options: DeliverOptions): Promis
         return
       case 'unknown':
       case 'retried':
-        blockedBy = event.failure
+        // Those behind the one that is stuck were only not asked about.
+        if (blockedBy === undefined || event.failure.code !== 'ERR_NO_OUTCOME') blockedBy = event.failure
+        // Everything keeps one order: what comes behind it waits as long. What the server does not take is not
+        // looked at anew within minutes.
+        if (event.delayMs > until - performance.now() || event.failure.code === 'ERR_UNSUPPORTED') finish()
         return
       default:
     }

@@ -7,12 +7,13 @@ import { acceptUnits, writesOf } from '../input/accept.js'
 import { readUnits } from '../input/units.js'
 import { describeError, remark, report, type Console } from '../output/console.js'
 
-type Taking = Pick<DropFolderOptions, 'folder' | 'isBadInput' | 'accept'>
+type Taking = Pick<DropFolderOptions, 'folder' | 'isBadInput' | 'accept' | 'now'>
 
 /** How files of the drop folder get into a queue. */
 export function takingInto(queue: DataQueue, settings: Settings, console: Console): Taking {
   return {
     folder: dropFolderOf(settings),
+    ...(settings.clock === undefined ? {} : { now: settings.clock.now }),
     isBadInput: (error) => exitCodeFor(describeError(error).code) === exitCodes.badInput,
     async accept(name, content) {
       const accepted = await acceptUnits(queue, writesOf(settings.server, readUnits(name, content)))

@@ -1,4 +1,5 @@
 import {
+  memoryStorage,
   openOutbox,
   type Entry,
   type EntrySummary,
@@ -7,7 +8,7 @@ import {
 } from '@fhir-outbox/queue-core'
 import { AgentError } from '../agent-error.js'
 import type { Home } from '../config/load.js'
-import { openStorage } from './open.js'
+import { isMissing, openStorage } from './open.js'
 
 /** Never asked: an outbox that is only looked at delivers nothing. */
 const noTransport: Transport = {
@@ -21,7 +22,8 @@ const noTransport: Transport = {
 
 /** Opens the queue to look at it or to decide something, and closes it again. */
 export async function withOutbox<T>(home: Home, work: (outbox: Outbox) => Promise<T>): Promise<T> {
-  const outbox = openOutbox({ storage: await openStorage(home), transport: noTransport })
+  const storage = (await isMissing(home)) ? memoryStorage() : await openStorage(home)
+  const outbox = openOutbox({ storage, transport: noTransport })
   try {
     return await work(outbox)
   } finally {

@@ -1,15 +1,17 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   openDataQueue,
   openEncryptedDataQueue,
   type DataQueue,
+  type DataQueueOptions,
   type Encryption,
 } from '@fhir-outbox/data-queue'
 import { createSealer, importRecipient, type Recipient } from '@fhir-outbox/envelope-crypto'
 import { createFhirClient, type FhirClient } from '@fhir-outbox/fhir-client'
 import { keepAliveSender } from '@fhir-outbox/fhir-client/node'
 import { memoryStorage, sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
+import type { TokenSource } from '@fhir-outbox/smart-auth'
 import { openFsStorage } from '@fhir-outbox/storage-fs'
 import { AgentError } from '../agent-error.js'
 import type { Home, Settings } from '../config/load.js'
@@ -37,8 +39,21 @@ export async function openStorage(home: Home): Promise<QueueStorage> {
   // A key that cannot be had is found before the directory is touched.
   const cipher = sealing && (await cipherOf(sealing))
   await makeDirectory(queueFolder(home))
-  const storage = await openFsStorage({ directory: queueFolder(home) })
+  const storage = await openFsStorage({
+    directory: queueFolder(home),
+    ...(home.clock === undefined ? {} : { now: home.clock.now }),
+  })
   return cipher === undefined ? storage : sealStorage(storage, cipher)
+}
+
+/** Whether there is no queue yet: nothing is to be made by whoever only looks. */
+export async function isMissing(home: Home): Promise<boolean> {
+  try {
+    await stat(queueFolder(home))
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
 }
 
 /** The same decisions without a directory: for `--dry-run`. Nothing can be sent from it by accident. */
@@ -50,15 +65,31 @@ export async function openPreview(settings: Settings): Promise<DataQueue> {
 }
 
 async function prepare(settings: Settings): Promise<(storage: QueueStorage) => DataQueue> {
-  const fhir = await clientFor(settings.server, settings.auth, settings, 'client')
+  const { server, auth, key, canaries, transactions, clock } = settings
+  const { client: fhir, tokens } = await clientFor(server, auth, settings, 'client')
   const encryption =
     settings.encryption === undefined ? undefined : await encryptionFor(settings.encryption, settings)
-  return (storage) => {
-    const shared = { storage, fhir, key: settings.key }
-    return encryption === undefined
-      ? openDataQueue(shared)
-      : openEncryptedDataQueue({ ...shared, encryption })
+  const shared: Omit<DataQueueOptions, 'storage'> = {
+    fhir,
+    key,
+    // What the token may do counts in the choice of plans.
+    ...(tokens === undefined ? {} : { tokens }),
+    ...(canaries === undefined ? {} : { canaries }),
+    ...(transactions === undefined ? {} : { transactions }),
+    ...(clock === undefined
+      ? {}
+      : { environment: { now: clock.now, wallClock: clock.now, setTimer: clock.setTimer } }),
   }
+  return (storage) =>
+    encryption === undefined
+      ? openDataQueue({ ...shared, storage })
+      : openEncryptedDataQueue({ ...shared, storage, encryption })
+}
+
+interface Connection {
+  readonly client: FhirClient
+  /** What the client gets its tokens from. */
+  readonly tokens?: TokenSource
 }
 
 async function clientFor(
@@ -66,7 +97,7 @@ async function clientFor(
   auth: AuthConfig,
   settings: Settings,
   name: string,
-): Promise<FhirClient> {
+): Promise<Connection> {
   const { directory, clientSecret } = settings
   const tokens = await tokenSource(auth, {
     url,
@@ -76,7 +107,8 @@ async function clientFor(
   })
   // Its idle connections keep no process alive: there is nothing to close.
   const send = keepAliveSender()
-  return createFhirClient({ baseUrl: url, send, ...(tokens === undefined ? {} : { tokens }) })
+  const using = tokens === undefined ? {} : { tokens }
+  return { client: createFhirClient({ baseUrl: url, send, ...using }), ...using }
 }
 
 async function encryptionFor(config: EncryptionConfig, settings: Settings): Promise<Encryption> {
@@ -90,14 +122,16 @@ async function encryptionFor(config: EncryptionConfig, settings: Settings): Prom
     })
   }
   const recipient = await recipientOf(certificate, config)
-  const { types, sealAt, typeInPath } = config
+  const { types, sealAt, typeInPath, receiverRunsTransactions } = config
+  const { client } = await clientFor(config.url, config.auth ?? settings.auth, settings, 'encrypted-client')
   return {
-    client: await clientFor(config.url, config.auth ?? settings.auth, settings, 'encrypted-client'),
+    client,
     sealer:
       config.suite === 'jwe' ? createSealer({ recipient }) : createSealer({ suite: 'c3-pro', recipient }),
     receiver: config.receiver ?? 'keeps-everything',
     ...(sealAt === undefined ? {} : { sealAt }),
     ...(typeInPath === undefined ? {} : { typeInPath }),
+    ...(receiverRunsTransactions === undefined ? {} : { receiverRunsTransactions }),
     ...(types === undefined
       ? {}
       : { shouldEncrypt: (resource) => types.includes(String(resource['resourceType'])) }),

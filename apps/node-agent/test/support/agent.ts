@@ -1,9 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { onTestFinished } from 'vitest'
+import type { Clock } from '../../src/config/load.js'
 import { main } from '../../src/main.js'
+import { eventsOf, transcript, type Event, type Transcript } from './transcript.js'
 
 export interface Result {
   readonly code: number
@@ -12,8 +11,6 @@ export interface Result {
   /** The lines of standard output as JSON, for `--json`. */
   events(): readonly Event[]
 }
-
-export type Event = Readonly<Record<string, unknown>>
 
 export interface Around {
   readonly stdin?: string
@@ -33,11 +30,54 @@ export async function agent(args: readonly string[], { stdin = '', env = {} }: A
   return { code, stdout: stdout.text(), stderr: stderr.text(), events: () => eventsOf(stdout.text()) }
 }
 
-export function eventsOf(text: string): readonly Event[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Event)
+/** A command that goes on until it is stopped. */
+export interface Daemon extends Transcript {
+  /** Stops it as SIGTERM does, and resolves to its exit code. */
+  stop(): Promise<number>
+}
+
+/** Starts `run --json` inside this process; it never outlives the test. Waits are short: its clock is a quick one. */
+export function startDaemon(args: readonly string[], { env = {} }: Around = {}): Daemon {
+  const stopping = new AbortController()
+  const { told, hear, end } = transcript()
+  const ended = main(['run', '--json', ...args], {
+    stdin: Readable.from([]),
+    stdout: listener((text) => hear('stdout', text)),
+    stderr: listener((text) => hear('stderr', text)),
+    env,
+    signal: stopping.signal,
+    clock: quickClock(),
+  }).finally(end)
+  const stop = async (): Promise<number> => {
+    stopping.abort()
+    return await ended
+  }
+  onTestFinished(async () => void (await stop()))
+  return { ...told, stop }
+}
+
+/** Time that passes twenty times as fast: the queue's pauses of seconds are over soon, and keep their proportions. */
+function quickClock(): Clock {
+  const start = Date.now()
+  const began = performance.now()
+  const factor = 20
+  return {
+    now: () => start + (performance.now() - began) * factor,
+    setTimer(fn, ms) {
+      const timer = setTimeout(fn, Math.min(ms / factor, 2 ** 31 - 1))
+      return () => clearTimeout(timer)
+    },
+  }
+}
+
+function listener(hear: (text: string) => void): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write(chunk: Buffer | string, _encoding, done) {
+      hear(chunk.toString())
+      done()
+    },
+  })
 }
 
 function collector(): { readonly stream: Writable; text(): string } {
@@ -49,13 +89,6 @@ function collector(): { readonly stream: Writable; text(): string } {
     },
   })
   return { stream, text: () => Buffer.concat(chunks).toString('utf8') }
-}
-
-/** A directory of this test alone. */
-export async function tempDirectory(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'fhir-outbox-agent-'))
-  onTestFinished(() => rm(path, { recursive: true, force: true }))
-  return path
 }
 
 /** The counters that `status` reports. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'tsup'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
-import { eventsOf, type Event } from './agent.js'
+import { transcript, type Transcript } from './transcript.js'
 
 const source = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
@@ -39,72 +39,32 @@ export function bundledAgent(): () => string {
   return () => join(directory, 'cli.mjs')
 }
 
-export interface AgentProcess {
+export interface AgentProcess extends Transcript {
   readonly pid: number
-  stdout(): string
-  stderr(): string
-  /** Resolves with the first JSON line that fits, now or later; rejects when the process ends without it. */
-  event(fits: (event: Event) => boolean): Promise<Event>
   kill(signal: NodeJS.Signals): void
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 
 /** Starts the command as a process of its own; it never outlives the test. */
-export function startProcess(
-  script: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): AgentProcess {
+export function startProcess(script: string, args: readonly string[]): AgentProcess {
   const child = spawn(process.execPath, [script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...plainEnvironment(), ...env },
+    env: plainEnvironment(),
   })
-  let stdout = ''
-  let stderr = ''
-  let over = false
-  const watchers = new Set<() => void>()
-  const look = (): void => {
-    for (const watcher of watchers) watcher()
-  }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-    look()
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
+  const { told, hear, end } = transcript()
+  child.stdout.setEncoding('utf8').on('data', (text: string) => hear('stdout', text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => hear('stderr', text))
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('close', (code, signal) => {
-      over = true
       resolve({ code, signal })
-      look()
+      end()
     })
   })
   onTestFinished(async () => {
     child.kill('SIGKILL')
     await ended
   })
-  return {
-    pid: child.pid ?? 0,
-    stdout: () => stdout,
-    stderr: () => stderr,
-    event: (fits) =>
-      new Promise((resolve, reject) => {
-        const watcher = (): void => {
-          const whole = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
-          const found = eventsOf(whole).find(fits)
-          if (found === undefined && !over) return
-          watchers.delete(watcher)
-          if (found === undefined)
-            reject(new Error(`The agent ended without it. It said: ${stdout}${stderr}`))
-          else resolve(found)
-        }
-        watchers.add(watcher)
-        watcher()
-      }),
-    kill: (signal) => void child.kill(signal),
-    ended,
-  }
+  return { pid: child.pid ?? 0, ...told, kill: (signal) => void child.kill(signal), ended }
 }
 
 /** Without settings of whoever runs the tests. */
