@@ -161,16 +161,30 @@ describe('a queue', () => {
     expect(told.stdout).toMatch(/Observation: +conditional-create \(once\)/)
   })
 
-  test('that a process owns cannot be read, and that is said', async () => {
+  test('is read beside the process that owns it', async () => {
     const { fhir } = await startMock()
-    const directory = await tempDirectory()
-    const args = ['--server', fhir, '--directory', directory]
+    const args = ['--server', fhir, '--directory', await tempDirectory()]
+    await agent(['send', '-', ...args], { stdin: JSON.stringify(observation('fine')) })
     const owner = startDaemon(args)
     await owner.event(({ event }) => event === 'opened')
     const { code, stdout } = await agent(['doctor', ...args])
     expect(code).toBe(0)
+    expect(stdout).toContain('last asked this server at 20')
+  })
+
+  test('that is sealed and owned cannot be read, and that is said', async () => {
+    const { fhir } = await startMock()
+    const home = await tempDirectory()
+    const config = join(home, 'config.json')
+    const sealing = { keyId: 'k1', keyFile: 'records.key' }
+    await agent(['keys', 'generate', '--records', join(home, 'records.key')])
+    await writeFile(config, JSON.stringify({ server: fhir, directory: 'home', sealing }))
+    const owner = startDaemon(['--config', config])
+    await owner.event(({ event }) => event === 'opened')
+    const { code, stdout } = await agent(['doctor', '--config', config])
+    expect(code).toBe(0)
     expect(stdout).toContain(`is in use by this process (pid ${process.pid})`)
-    expect(stdout).toContain('What it has learned cannot be read beside that process; stop it to see.')
+    expect(stdout).toContain('The queue is sealed: what it has learned cannot be read beside that process')
   })
 
   test('that cannot be opened is no reason to say nothing else', async () => {

@@ -71,7 +71,10 @@ function queueWords({ directory, state, failure, evidence }: Diagnosis['queue'])
   if (state === 'none') return [`none yet in ${directory}`]
   if (state === 'unreadable') return [`${directory} cannot be read: ${failure?.message ?? ''}`]
   if (state === 'in-use')
-    return [failure?.message ?? '', 'What it has learned cannot be read beside that process; stop it to see.']
+    return [
+      failure?.message ?? '',
+      'The queue is sealed: what it has learned cannot be read beside that process; stop it to see.',
+    ]
   if (evidence === undefined) return [`${directory} knows nothing of this server yet`]
   const learned = learnedWords(evidence)
   return [
