@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { playwright } from '@vitest/browser-playwright'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { chromiumArgs } from './scripts/chromium-args.mjs'
 import { findChromium } from './scripts/find-chromium.mjs'
 
 const sourceCondition = '@fhir-outbox/source'
@@ -54,7 +55,7 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 executablePath,
-                args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+                args: chromiumArgs,
               },
             }),
             instances: [{ browser: 'chromium' }],
@@ -67,6 +68,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['apps/*/e2e/**/*.test.ts'],
           globalSetup: ['apps/web-demo/e2e/support/global-setup.ts'],
+          isolate: false,
           // After the others. Most of the time these tests wait, as a person would: two browsers share the machine.
           sequence: { groupOrder: 2 },
           maxWorkers: 2,

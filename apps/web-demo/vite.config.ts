@@ -17,6 +17,7 @@ export default defineConfig({
     modulePreload: false,
     // Everything is a file: the policy allows neither inline scripts nor data URLs in scripts.
     assetsInlineLimit: 0,
+    reportCompressedSize: false,
   },
   plugins: [
     contentSecurityPolicy(),

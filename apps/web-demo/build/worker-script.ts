@@ -35,6 +35,7 @@ export function workerScript(
           outDir,
           emptyOutDir: false,
           copyPublicDir: false,
+          reportCompressedSize: false,
           target: 'es2022',
           lib: {
             entry,

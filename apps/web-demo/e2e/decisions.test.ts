@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { goTo, seesAllDelivered, seesAudit, typeReading } from './support/person.js'
+import { goTo, seesAllDelivered, seesNoAnswer, seesAudit, typeReading } from './support/person.js'
 import { setStage, useBrowser } from './support/stage.js'
 
 useBrowser()
@@ -59,7 +59,7 @@ describe('the demo server in the browser', () => {
     await page.getByRole('switch', { name: 'Take the server down' }).press('Space')
     await other.getByRole('switch', { name: 'Take the server down', checked: true }).waitFor()
     await typeReading(page, '182')
-    await page.getByText('No answer').first().waitFor()
+    await seesNoAnswer(page)
 
     // The browser may end a service worker at any time.
     const devtools = await stage.context.newCDPSession(page)

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { goTo, seesAllDelivered, seesWaiting, tryNow, typeReading, waitUntil } from './support/person.js'
+import {
+  goTo,
+  seesAllDelivered,
+  seesNoAnswer,
+  seesWaiting,
+  tryNow,
+  typeReading,
+  waitUntil,
+} from './support/person.js'
 import { setStage, startServer, storedSystolic, useBrowser } from './support/stage.js'
 
 useBrowser()
@@ -66,7 +74,7 @@ describe('readings on their way to a server on a socket', () => {
       fault: { kind: 'cut-after' },
     })
     await typeReading(page, '141')
-    await page.getByText('No answer').first().waitFor()
+    await seesNoAnswer(page)
     lost.remove()
     await typeReading(page, '142')
     await tryNow(page)
@@ -83,7 +91,7 @@ describe('readings on their way to a server on a socket', () => {
     server.mock.faults.add({
       method: 'POST',
       url: '/fhir',
-      fault: { kind: 'status', status: 429, headers: { 'retry-after': '2' } },
+      fault: { kind: 'status', status: 429, headers: { 'retry-after': '1' } },
     })
     const stage = await setStage()
     const [page, other] = [await stage.open(server.search), await stage.open(server.search)]

@@ -1,6 +1,13 @@
 import type { Page } from 'playwright'
 import { describe, expect, it } from 'vitest'
-import { goTo, seesAllDelivered, seesWaiting, signInAtServer, typeReading } from './support/person.js'
+import {
+  chooseEnvelopes,
+  goTo,
+  seesAllDelivered,
+  seesWaiting,
+  signInAtServer,
+  typeReading,
+} from './support/person.js'
 import { setStage, startServer, storedSystolic, useBrowser } from './support/stage.js'
 
 useBrowser()
@@ -96,6 +103,8 @@ describe('the demo server', () => {
     await seesAllDelivered(page, 1)
 
     await page.getByRole('button', { name: 'End the sign-in' }).click()
+    // The receiver of envelopes asks too.
+    await chooseEnvelopes(page, 'JWE')
     await typeReading(page, '117')
     await waitingForSignIn(page)
     await goTo(page, 'Server')

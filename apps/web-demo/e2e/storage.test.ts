@@ -2,67 +2,28 @@ import type { Page } from 'playwright'
 import { describe, expect, it } from 'vitest'
 import { goTo, seesAllDelivered, seesAudit, seesWaiting, tryNow, typeReading } from './support/person.js'
 import { setStage, startServer, storedSystolic, useBrowser } from './support/stage.js'
+import { everythingStored, marked, markersStored } from './support/stored.js'
 
 useBrowser()
-
-/** Everything that scripts of the page can find in the browser's storage, as one text. */
-function everythingStored(page: Page): Promise<string> {
-  return page.evaluate(async () => {
-    const texts: string[] = []
-    const bytes = (view: Uint8Array): void => {
-      // One byte, one character: nothing is lost, and a text in it can be found.
-      for (let at = 0; at < view.length; at += 4096) {
-        texts.push(String.fromCodePoint(...view.subarray(at, at + 4096)))
-      }
-    }
-    const visit = (value: unknown): void => {
-      if (value instanceof ArrayBuffer) bytes(new Uint8Array(value))
-      else if (ArrayBuffer.isView(value))
-        bytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-      else if (value instanceof CryptoKey) texts.push(`key, extractable: ${value.extractable}`)
-      else if (Array.isArray(value)) for (const item of value) visit(item)
-      else if (value instanceof Map || value instanceof Set) visit([...value])
-      else if (typeof value === 'object' && value !== null) visit(Object.entries(value))
-      else texts.push(String(value))
-    }
-    const finished = <T>(request: IDBRequest<T>): Promise<T> =>
-      new Promise((resolve, reject) => {
-        request.addEventListener('success', () => resolve(request.result))
-        request.addEventListener('error', () => reject(request.error))
-      })
-    for (const { name } of await indexedDB.databases()) {
-      if (name === undefined) continue
-      const database = await finished(indexedDB.open(name))
-      for (const store of database.objectStoreNames) {
-        const records = database.transaction(store).objectStore(store)
-        visit(await Promise.all([finished(records.getAll()), finished(records.getAllKeys())]))
-      }
-      database.close()
-    }
-    visit(Object.entries(localStorage))
-    visit(Object.entries(sessionStorage))
-    return texts.join('\n')
-  })
-}
 
 describe('what lies in the browser', () => {
   it('shows nothing of a reading when it is sealed, and all of it when it is not', async () => {
     const server = await startServer()
     await server.goAway()
     const stage = await setStage()
-    const markers = ['187.65', '98.76', 'Observation', 'demo-patients', 'urn:uuid']
+    const { systolic, diastolic } = marked
 
     const sealed = await stage.open(`${server.search}&sealed`)
-    await typeReading(sealed, '187.65', '98.76')
+    await typeReading(sealed, systolic, diastolic)
     await seesWaiting(sealed, 1)
-    const hidden = await everythingStored(sealed)
-    expect(markers.filter((marker) => hidden.includes(marker))).toEqual([])
-    expect(hidden).toContain('key, extractable: false')
+    expect(await markersStored(sealed)).toEqual([])
+    const { records } = await everythingStored(sealed)
+    expect(records).toContain('key, extractable: false')
+    expect(records).not.toContain('extractable: true')
 
     const plain = await stage.open(server.search)
-    await typeReading(plain, '187.65', '98.76')
-    const shown = await everythingStored(plain)
-    expect(markers.filter((marker) => !shown.includes(marker))).toEqual([])
+    await typeReading(plain, systolic, diastolic)
+    expect(new Set(await markersStored(plain))).toEqual(new Set([...marked.values, ...marked.words]))
     await plain.close()
 
     // What is sealed can still be delivered, by a page that was not there when it was sealed.

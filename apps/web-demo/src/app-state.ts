@@ -35,7 +35,8 @@ export function createApp(session: Session): App {
   const tryNow = shareTryNow(session)
   /** Whichever tab delivers has what it was waiting for; and with other scopes other plans may be right. */
   const signedInOrOut = (): void => {
-    session.queue.plan([], { refresh: true }).then(tryNow, tryNow)
+    const looked = session.queue.plan([], { refresh: true })
+    looked.then(tryNow, tryNow)
   }
   session.signIn?.login.subscribe(signedInOrOut)
   if (session.signIn?.returned === true) signedInOrOut()

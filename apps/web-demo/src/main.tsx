@@ -6,7 +6,10 @@ import { startWorker } from './platform/worker.js'
 import { addressWith, rememberedKeeping } from './queue/keeping.js'
 import { openSession } from './queue/session.js'
 import { mayBeAnswer, openSignIn } from './queue/sign-in.js'
-import './style.css'
+import './styles/layout.css'
+import './styles/controls.css'
+import './styles/screens.css'
+import './styles/circumstances.css'
 import { Problem, Shell } from './ui/shell.js'
 
 function show(title: string, text: string): void {

@@ -1,6 +1,8 @@
+import { memoryStorage } from '@fhir-outbox/queue-core'
 import { describe, expect, it } from 'vitest'
 import { conditionOf, type Circumstances } from '../src/model/condition.js'
 import { demoPatient } from '../src/model/demo-people.js'
+import { sealedFor } from '../src/model/envelope.js'
 import { explain, historyOf } from '../src/model/explain.js'
 import { kinds } from '../src/model/kinds.js'
 import { factsOf } from '../src/model/plan-words.js'
@@ -12,7 +14,9 @@ import { parseRoute } from '../src/platform/route.js'
 import { chooseServer } from '../src/platform/server.js'
 import { parseTroubles } from '../src/platform/troubles.js'
 import { addressWith } from '../src/queue/keeping.js'
-import { mergePoints } from '../src/queue/readings.js'
+import { parseEnvelopeSettings } from '../src/queue/envelopes.js'
+import { contentOf, mergePoints } from '../src/queue/readings.js'
+import { keepServerNote, parseServerNote, readServerNote } from '../src/queue/server-note.js'
 import { storeName, storeOf } from '../src/queue/store-name.js'
 import { heads, type EntryView } from '../src/queue/view.js'
 
@@ -52,6 +56,7 @@ describe('the bar', () => {
     ['Waiting for sign-in', { gate: { closed: true, code: 'ERR_LOGIN_REQUIRED', needsPerson: true } }],
     ['Waiting for sign-in', { gate: { closed: true, code: 'ERR_UNAUTHORIZED', status: 401 } }],
     ['Needs attention', { gate: { closed: true, code: 'ERR_NOT_FHIR', needsPerson: true } }],
+    ['Needs attention', { gate: { closed: true, code: 'ERR_UNKNOWN_KEY', status: 422 } }],
   ])('says “%s”', (title, changes) => {
     expect(conditionOf({ ...fine, ...changes }).title).toBe(title)
   })
@@ -126,7 +131,7 @@ describe('a typed reading', () => {
     const points = pointsOfBundle(typedBundle(values, somebody))
     const stats = {} as never
     const view = { stats, entries: [entry({ sequence: 7, state: 'unknown' })] }
-    const merged = mergePoints(points, view, new Map([[7, points]]))
+    const merged = mergePoints(points, view, new Map([[7, { points }]]))
     expect(merged).toMatchObject([{ state: 'unknown', sequence: 7 }])
     expect(mergePoints(points, undefined, new Map())).toMatchObject([{ state: 'delivered' }])
   })
@@ -182,6 +187,19 @@ describe('the address', () => {
     expect(at('?server=https://fhir.example/r4')?.origins).toEqual(['https://fhir.example'])
     expect(at('?server=https://fhir.example/r4&auth=nonsense')).toBeUndefined()
   })
+  it('names the receiver of envelopes, which is a part of the server', () => {
+    expect(at('')?.receiver).toEqual({
+      endpoint: 'https://app.example/demo/mock/c3pro/encfhir',
+      keysUrl: 'https://app.example/demo/mock/c3pro/jwks',
+    })
+    expect(at('?server=https://fhir.example/r4')?.receiver).toBeUndefined()
+    expect(at('?server=https://fhir.example/r4&receiver=https://fhir.example/sealed/')?.receiver).toEqual({
+      endpoint: 'https://fhir.example/sealed',
+      keysUrl: 'https://fhir.example/jwks',
+    })
+    for (const receiver of ['https://other.example/sealed', 'nonsense', ''])
+      expect(at(`?server=https://fhir.example/r4&receiver=${receiver}`)).toBeUndefined()
+  })
   it('changes between the outboxes and keeps the rest', () => {
     const page = new URL('https://app.example/?server=https://fhir.example/r4#/settings')
     const sealed = addressWith('sealed', page)
@@ -209,6 +227,58 @@ describe('the address', () => {
     for (const screen of ['trends', 'server', 'settings'])
       expect(parseRoute(`#/${screen}`)).toEqual({ screen })
     expect(parseRoute('')).toEqual({ screen: 'measure' })
+  })
+})
+
+describe('what the address said of a server', () => {
+  const receiver = { endpoint: 'https://fhir.example/sealed', keysUrl: 'https://fhir.example/jwks' }
+
+  it('is kept for whoever delivers without a page; a receiver also when it is left out later', async () => {
+    const storage = memoryStorage()
+    expect(await readServerNote(storage)).toEqual({})
+    await keepServerNote(storage, { searchLagMs: 0, receiver })
+    expect(await readServerNote(storage)).toEqual({ searchLagMs: 0, receiver: receiver.endpoint })
+    expect(await keepServerNote(storage, {})).toEqual({ receiver: receiver.endpoint })
+    expect(await readServerNote(storage)).toEqual({ receiver: receiver.endpoint })
+  })
+
+  it('is nothing when it cannot be read', () => {
+    for (const text of ['', 'null', '7', '{"searchLagMs":"0","receiver":1}'])
+      expect(parseServerNote(new TextEncoder().encode(text))).toEqual({})
+  })
+})
+
+describe('an envelope', () => {
+  const protectedBy = (header: string): string => btoa(header).replaceAll('+', '-').replaceAll('/', '_')
+
+  it('says for which key it is sealed, in both suites, and shows nothing else', () => {
+    const c3pro = { key_id: 'k-1', symmetric_key: '', message: '', version: '4.0.1' }
+    expect(sealedFor(JSON.stringify(c3pro))).toEqual({ suite: 'c3-pro', keyId: 'k-1' })
+    const jwe = { protected: protectedBy('{"kid":"k-2"}'), ciphertext: 'AAAA' }
+    expect(sealedFor(JSON.stringify(jwe))).toEqual({ suite: 'jwe', keyId: 'k-2' })
+    expect(contentOf(new TextEncoder().encode(JSON.stringify(jwe)))).toEqual({
+      points: [],
+      sealed: { suite: 'jwe', keyId: 'k-2' },
+    })
+    for (const head of ['!', protectedBy('[]'), protectedBy('{"kid":1}')])
+      expect(sealedFor(JSON.stringify({ ...jwe, protected: head }))?.keyId).toBe('unknown')
+  })
+
+  it.each(['', 'null', '[]', '{"resourceType":"Bundle"}', '{"protected":1,"ciphertext":"A"}'])(
+    'is not taken for one: %s',
+    (text) => {
+      expect(sealedFor(text)).toBeUndefined()
+    },
+  )
+
+  it('has settings that are taken whole or not at all', () => {
+    const kept = { suite: 'jwe', keyId: 'k', jwk: '{}', fingerprint: 'f' }
+    const key = { keyId: 'k', jwk: '{}', fingerprint: 'f' }
+    expect(parseEnvelopeSettings(JSON.stringify(kept))).toEqual({ suite: 'jwe', key })
+    expect(parseEnvelopeSettings(JSON.stringify({ ...kept, suite: 'off' }))).toEqual({ suite: 'off', key })
+    const bad = [{ ...kept, suite: 'rot13' }, { ...kept, jwk: '' }, { ...kept, keyId: 7 }, [], null]
+    for (const text of [null, '{', ...bad.map((one) => JSON.stringify(one))])
+      expect(parseEnvelopeSettings(text)).toBeUndefined()
   })
 })
 

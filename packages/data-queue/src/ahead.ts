@@ -20,6 +20,8 @@ export interface SendingContext {
   readonly signal: AbortSignal
   /** Durable before the bytes leave. */
   mark(sequences: readonly number[], note: RequestNote): Promise<void>
+  /** To be called when the request has left: what comes next is prepared meanwhile. */
+  meanwhile?(): void
 }
 
 /** A parcel whose turn comes next. */
@@ -34,11 +36,11 @@ export interface NextParcel {
  * so that neither a disk nor a processor is waited for in between.
  */
 export interface Ahead {
-  /** The context of the run; its `mark` uses what was announced. */
+  /** The context of the run; its `mark` uses what was announced, and `meanwhile` announces. */
   readonly context: SendingContext
   /** Takes what was prepared for these items, or looks what may travel together now. */
   take(items: readonly Item[]): NextParcel
-  /** As soon as the present request has left, its successor is prepared: the first of these items. */
+  /** When the present request has left, its successor is prepared: the first of these items. */
   follow(items: readonly Item[]): void
 }
 
@@ -56,23 +58,26 @@ export function lookAhead(context: DeliveryContext, destination: Destination, wo
   let following: readonly Item[] = []
   let prepared: Prepared | undefined
 
-  function prepare(): void {
-    const items = following
-    following = []
-    prepared = undefined
-    if (items.length === 0) return
-    const parcel = nextParcel(items, destination, world)
-    if (!parcel.items.every((item) => mayBeAnnounced(item, destination, world))) return
+  function prepare(parcel: Parcel, items: readonly Item[], isUnderWay: boolean): Prepared | undefined {
+    if (!parcel.items.every((item) => mayBeAnnounced(item, destination, world))) return undefined
     const note = noteOf(parcel, destination, world)
     const sequences = parcel.items.map(({ entry }) => entry.sequence)
     const announcement = context.announce(sequences, note)
-    prepared = { items, parcel, note, announcement, evidence: destination.dossier.current() }
-    if (parcel.kind === 'single') return
-    // Not before the disk has been waited for: by then the present request has left.
-    const loaded = announcement.noted.then(() => loadParcel(parcel, destination, world))
+    const known = { items, parcel, note, announcement, evidence: destination.dossier.current() }
+    if (parcel.kind === 'single') return known
+    // When the disk has been waited for, a request that is under way has left; without one, nobody waits for the disk.
+    const loaded = (isUnderWay ? announcement.noted : Promise.resolve()).then(() =>
+      loadParcel(parcel, destination, world),
+    )
     // Whoever takes it sees what is wrong with it.
     loaded.catch(() => undefined)
-    prepared = { ...prepared, loaded }
+    return { ...known, loaded }
+  }
+
+  function prepareNext(): void {
+    const items = following
+    following = []
+    prepared = items.length === 0 ? undefined : prepare(nextParcel(items, destination, world), items, true)
   }
 
   return {
@@ -84,16 +89,15 @@ export function lookAhead(context: DeliveryContext, destination: Destination, wo
         if (announced !== undefined && isAbout(announced, sequences, note))
           await announced.announcement.leave()
         else await context.mark(sequences, note)
-        prepare()
       },
+      meanwhile: prepareNext,
     },
     take(items) {
-      const usable =
-        prepared?.evidence === destination.dossier.current() && prepared.items[0] === items[0]
-          ? prepared
-          : undefined
-      if (usable === undefined) prepared = undefined
-      return usable ?? { parcel: nextParcel(items, destination, world) }
+      const isUsable = prepared?.evidence === destination.dossier.current() && prepared.items[0] === items[0]
+      if (isUsable && prepared !== undefined) return prepared
+      const parcel = nextParcel(items, destination, world)
+      prepared = prepare(parcel, items, false)
+      return prepared ?? { parcel }
     },
     follow(items) {
       following = items

@@ -98,8 +98,8 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
   const outbox = openOutbox({
     storage,
     transport: fhirTransport(endpoints, delivery),
-    // Two requests a run: the second is prepared while the first is on its way.
-    defaults: { runEntries: 2 * bundle.entries, runBytes: 2 * bundle.bytes, ...options.defaults },
+    // Several requests a run: each but the first is prepared while one is on its way.
+    defaults: { runEntries: 4 * bundle.entries, runBytes: 4 * bundle.bytes, ...options.defaults },
     ...(options.environment === undefined ? {} : { environment: options.environment }),
   })
   const sequences = createSequences((query) => outbox.list(query))

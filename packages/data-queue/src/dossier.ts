@@ -97,14 +97,12 @@ export function createDossier(options: DossierOptions): Dossier {
   }
 
   async function gather(signal: AbortSignal | undefined): Promise<Evidence> {
+    // What cannot be read is not known; what the server says now will be.
+    await load().catch(() => undefined)
     const before = known
     const { tokens, canaries } = options
     const fresh = await gatherEvidence({ client, tokens, canaries, now, signal })
-    const learned = before === undefined || before.software !== fresh.software ? {} : lasting(before.learned)
-    // What could be read before and cannot be read now has not gone away.
-    const kept =
-      before !== undefined && fresh.statement === 'unreadable' ? { ...before, at: fresh.at } : fresh
-    known = { ...kept, learned: { ...learned, ...fresh.learned } }
+    known = before === undefined ? fresh : combineEvidence(before, fresh)
     const changes = before === undefined ? [] : differences(before, known)
     await store()
     if (changes.length > 0) options.changed(changes, known)
@@ -144,6 +142,25 @@ export function createDossier(options: DossierOptions): Dossier {
       return add({ ...learned, types: { ...learned.types, [type]: { ...learned.types?.[type], ...news } } })
     },
   }
+}
+
+/**
+ * What is known after a server was asked again. What could be read before and cannot be read now has not gone away;
+ * what deliveries have shown holds for as long as it is the same software.
+ */
+export function combineEvidence(before: Evidence, fresh: Evidence): Evidence {
+  const { at, canaries, scopes } = fresh
+  const current =
+    fresh.statement === 'unreadable'
+      ? {
+          ...before,
+          at,
+          ...(canaries === undefined ? {} : { canaries }),
+          ...(scopes === undefined ? {} : { scopes }),
+        }
+      : fresh
+  const learned = current.software === before.software ? lasting(before.learned) : {}
+  return { ...current, learned: { ...learned, ...fresh.learned } }
 }
 
 /** Sizes are tried anew every day; what a server does not do stays known for as long as it is the same software. */

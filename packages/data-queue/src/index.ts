@@ -1,7 +1,7 @@
 export type { CanaryOptions } from './canaries.js'
 export { openDataQueue, openEncryptedDataQueue } from './data-queue.js'
 export type { BundleLimits, Conflict, DeliveryEvent, DeliveryOptions, Endpoint } from './destination.js'
-export { createDossier } from './dossier.js'
+export { combineEvidence, createDossier } from './dossier.js'
 export type { Dossier, DossierOptions } from './dossier.js'
 export type { Encryption, SealedFor, Sealer } from './encryption.js'
 export { DataQueueError } from './errors.js'

@@ -94,7 +94,7 @@ async function* exchange(run: Run, parcel: LoadedParcel): AsyncGenerator<readonl
   let response: FhirResponse
   await context.mark(sequences, noteOf(parcel, destination, run.world))
   try {
-    response = await endpoint.client.request({
+    const answer = endpoint.client.request({
       method: 'POST',
       path: '',
       headers: {
@@ -106,6 +106,8 @@ async function* exchange(run: Run, parcel: LoadedParcel): AsyncGenerator<readonl
       signal: context.signal,
       timeoutMs: bundleTimeoutMs,
     })
+    context.meanwhile?.()
+    response = await answer
   } catch (error) {
     if (context.signal.aborted) throw error
     return yield* refused(run, parcel, error)

@@ -72,7 +72,7 @@ async function attempt(
   await context.mark([entry.sequence], { plan: plan.name, kind: 'single', at: world.now() })
   let response: FhirResponse
   try {
-    response = await endpoint.client.request({
+    const answer = endpoint.client.request({
       method: shipment.method,
       path: shipment.path,
       headers: shipment.headers,
@@ -81,6 +81,8 @@ async function attempt(
       signal: context.signal,
       ...(header.entries === undefined ? {} : { timeoutMs: bundleTimeoutMs }),
     })
+    context.meanwhile?.()
+    response = await answer
   } catch (error) {
     // The outbox stops or lost the lease: it decides from the mark, not from us.
     if (context.signal.aborted) throw error

@@ -237,6 +237,22 @@ describe('what is known of a server', () => {
     })
   })
 
+  it('of a restart is compared with what was stored, also when it is asked for anew at once', async () => {
+    const { queue, server, storage } = world()
+    await queue.plan()
+    const second = world({}, { fhir: server.client, storage })
+    server.mishap = (_request, path) =>
+      path === 'metadata'
+        ? {
+            status: 200,
+            headers: { 'content-type': 'application/fhir+json' },
+            body: '{"resourceType":"CapabilityStatement","rest":[{"mode":"server","resource":[]}]}',
+          }
+        : undefined
+    await second.queue.plan([], { refresh: true })
+    expect(second.events.filter(({ type }) => type === 'evidence-changed')).toHaveLength(1)
+  })
+
   it('may exclude a type: then the entry waits with that reason, and goes when the server has changed its mind', async () => {
     const { queue, server, time } = world()
     const { sequence } = await queue.enqueue({ resourceType: 'Slot', status: 'free' })

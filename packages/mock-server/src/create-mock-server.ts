@@ -200,7 +200,8 @@ export function assembleMockServer(options: MockServerOptions, tables: Tables): 
     consumer: {
       received: store.received,
       filed: store.filed,
-      deduplicates: c3proProfile.deduplicates,
+      profile: c3proProfile,
+      currentKeyId: () => store.state.c3pro.keyId,
       keyPair: (keyId) => store.keyPair(keyId),
       read: (type, id) => repository.current(type, id)?.resource,
       open: (fhirBase, now) => store.open({ fhirBase, now }),

@@ -2,7 +2,6 @@ import type { Credentials } from './auth/credentials.js'
 import type { Logins } from './auth/logins.js'
 import { defaultScope } from './auth/registration.js'
 import type { SigningKeys } from './auth/signing-keys.js'
-import type { C3ProEnvelope } from './c3pro/envelope.js'
 import type { ReceivedEnvelope } from './c3pro/consumer.js'
 import { generateReceiverKeyPair, type ReceiverKeyPair } from './c3pro/key-pair.js'
 import { MockServerError } from './errors.js'
@@ -181,7 +180,7 @@ export function createStateStore(parts: StateParts): StateStore {
         return keyId
       },
       received,
-      get undecryptable(): readonly C3ProEnvelope[] {
+      get undecryptable(): readonly ReceivedEnvelope['envelope'][] {
         return received.filter((item) => item.outcome === 'undecryptable').map((item) => item.envelope)
       },
     },

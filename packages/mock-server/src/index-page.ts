@@ -41,7 +41,7 @@ const rows: readonly Row[] = [
   {
     method: 'POST',
     path: '/c3pro/encfhir',
-    does: 'encrypted envelope; /c3pro/fhir/Type takes plain resources',
+    does: 'envelope for the key at /c3pro/jwks; /c3pro/fhir/Type takes plain resources',
   },
 ]
 

@@ -14,5 +14,6 @@ export type { FhirProfile, FhirProfileChoice, FhirProfileName, LinkSet } from '.
 export type { Issue } from './fhir/problem.js'
 export type { ReceivedEnvelope } from './c3pro/consumer.js'
 export type { C3ProEnvelope } from './c3pro/envelope.js'
+export type { JweEnvelope } from './c3pro/jwe.js'
 export type { Resource, WriteMethod } from './fhir/model.js'
 export type { JsonObject } from './json.js'

@@ -1,6 +1,5 @@
 import type { GrantType, MockClient, MockToken } from './auth/credentials.js'
 import type { Approval, Launch, MockUser } from './auth/logins.js'
-import type { C3ProEnvelope } from './c3pro/envelope.js'
 import type { ReceivedEnvelope } from './c3pro/consumer.js'
 import type { Resource, WriteMethod } from './fhir/model.js'
 import type { JsonObject } from './json.js'
@@ -42,7 +41,7 @@ export interface C3ProState {
   rotateKey(): string
   readonly received: readonly ReceivedEnvelope[]
   /** The envelopes that could not be opened: kept, never retried. */
-  readonly undecryptable: readonly C3ProEnvelope[]
+  readonly undecryptable: readonly ReceivedEnvelope['envelope'][]
 }
 
 /** What the server holds, for tests to look at and arrange. Everything handed out is a copy or read-only. */

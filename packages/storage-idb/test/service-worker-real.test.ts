@@ -8,6 +8,7 @@ import { createMockServer } from '@fhir-outbox/mock-server'
 import { chromium, type BrowserContext, type Page } from 'playwright'
 import { build } from 'tsup'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import { chromiumArgs } from '../../../scripts/chromium-args.mjs'
 import { findChromium } from '../../../scripts/find-chromium.mjs'
 
 function source(name: string): string {
@@ -60,7 +61,7 @@ async function served(folder: string): Promise<string> {
 async function launched(): Promise<BrowserContext> {
   const executablePath = findChromium()
   const browser = await chromium.launch({
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+    args: chromiumArgs,
     ...(executablePath === undefined ? {} : { executablePath }),
   })
   onTestFinished(() => browser.close())

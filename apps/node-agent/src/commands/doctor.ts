@@ -1,5 +1,6 @@
 import {
   choosePlan,
+  combineEvidence,
   gatherEvidence,
   planReport,
   type Evidence,
@@ -95,23 +96,12 @@ function diagnose(
   }
 }
 
-/**
- * What the queue goes by when it asks anew: what the server says now, or said before when it does not answer, and what
- * deliveries have shown of the same software. A queue that tries servers out goes by its findings, until it tries again.
- */
-function goingBy(fresh: Evidence, known: Evidence, { canaries }: Settings): Evidence {
-  if (fresh.statement === 'unreadable') return { ...known, ...latest(fresh) }
-  if (fresh.software !== known.software) return fresh
-  const tried = canaries === undefined || known.canaries === undefined ? {} : { canaries: known.canaries }
-  return { ...fresh, ...tried, ...latest(fresh), learned: known.learned }
-}
-
-/** What was tried out and granted, as far as it is known. */
-function latest({ canaries, scopes }: Evidence): Partial<Evidence> {
-  return {
-    ...(canaries === undefined ? {} : { canaries }),
-    ...(scopes === undefined ? {} : { scopes }),
-  }
+/** What the queue goes by when it asks anew. One that tries servers out goes by its findings, until it tries again. */
+function goingBy(fresh: Evidence, known: Evidence, settings: Settings): Evidence {
+  const combined = combineEvidence(known, fresh)
+  const { canaries } = known
+  const keeps = settings.canaries !== undefined && fresh.canaries === undefined && canaries !== undefined
+  return keeps && combined.software === known.software ? { ...combined, canaries } : combined
 }
 
 /** What is encrypted goes elsewhere, under a plan of its own. */

@@ -25,6 +25,19 @@ export async function seesWaiting(page: Page, count: number): Promise<void> {
   await page.getByTestId('waiting').getByText(String(count), { exact: true }).waitFor()
 }
 
+/** What the bar says after a request that came to nothing. */
+export async function seesNoAnswer(page: Page): Promise<void> {
+  const bar = page.getByRole('region', { name: 'State of delivery' })
+  await bar.getByText(/^(?:No answer|Server unreachable)$/).waitFor()
+}
+
+/** Chooses envelopes in Settings and sees for whose key. */
+export async function chooseEnvelopes(page: Page, name: 'JWE' | 'C3-PRO'): Promise<void> {
+  await goTo(page, 'Settings')
+  await page.getByRole('button', { name: `Use ${name}` }).click()
+  await page.getByRole('heading', { name: `${name} in use` }).waitFor()
+}
+
 /** A person who knows that the server is back does not wait for the next attempt. */
 export async function tryNow(page: Page): Promise<void> {
   await goTo(page, 'Outbox')

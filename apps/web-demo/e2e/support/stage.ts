@@ -7,6 +7,7 @@ import {
   type Page,
 } from 'playwright'
 import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
+import { chromiumArgs } from '../../../../scripts/chromium-args.mjs'
 import { findChromium } from '../../../../scripts/find-chromium.mjs'
 import { addPeople } from '../../src/sw/mock-people.js'
 import { serveApp } from '../../build/static-server.mjs'
@@ -25,10 +26,7 @@ export interface Stage {
   readonly complaints: readonly string[]
 }
 
-const launch = {
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
-  executablePath: findChromium() ?? '/usr/bin/chromium',
-}
+const launch = { args: chromiumArgs, executablePath: findChromium() ?? '/usr/bin/chromium' }
 
 /** A failed request is logged by the browser; in these tests most are wanted. */
 const expectedComplaint = /Failed to load resource|net::ERR_/
@@ -85,22 +83,33 @@ export async function setStage(options: BrowserContextOptions = {}): Promise<Sta
 export interface OwnServer {
   readonly mock: MockServer
   readonly search: string
+  /** Its address without a path. */
+  readonly url: string
   goAway(): Promise<void>
   comeBack(): Promise<void>
 }
 
 /** `open: false`: it takes nothing from anybody who is not signed in; ada and dora may. */
 export async function startServer({ open = true } = {}): Promise<OwnServer> {
-  const mock = createMockServer({ open, seed: 11 })
+  const profiles = { c3pro: { tokens: open ? 'none' : 'any' } } as const
+  const mock = createMockServer({ open, seed: 11, profiles })
   if (!open) addPeople(mock.state)
   const listening = await mock.listen()
   onTestFinished(() => listening.close())
   return {
     mock,
-    search: `?server=${encodeURIComponent(`${listening.url}/fhir`)}&lag=0`,
+    search: searchFor(listening.url),
+    url: listening.url,
     goAway: () => listening.pause(),
     comeBack: () => listening.resume(),
   }
+}
+
+/** How the app is pointed to a server. */
+export function searchFor(url: string, { receiver = false } = {}): string {
+  const query = new URLSearchParams({ server: `${url}/fhir`, lag: '0' })
+  if (receiver) query.set('receiver', `${url}/c3pro/encfhir`)
+  return `?${query}`
 }
 
 /** The systolic values the server stored, in the order in which it stored them. */

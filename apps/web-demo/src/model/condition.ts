@@ -53,6 +53,13 @@ function closedGate({ code, status, needsPerson }: GateNews): Condition {
       meaning: 'The server wants to know who sends. Nothing is lost meanwhile.',
     }
   }
+  if (code === 'ERR_UNKNOWN_KEY') {
+    return {
+      kind: 'settings',
+      title: 'Needs attention',
+      meaning: 'The receiver does not know the key that readings are sealed for. They wait; see Settings.',
+    }
+  }
   if (status === 429 || status === 503) {
     return {
       kind: 'throttled',

@@ -3,14 +3,12 @@ export function timeOfDay(at: number): string {
   return new Date(at).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 }
 
-/** Short enough for a column on a phone. */
+/** Short enough for a column on a phone, where it breaks between day and time and nowhere else. */
 export function dayAndTime(at: number): string {
-  return new Date(at).toLocaleString(undefined, {
-    day: 'numeric',
-    month: 'short',
-    hour: '2-digit',
-    minute: '2-digit',
-  })
+  const date = new Date(at)
+  const day = date.toLocaleDateString(undefined, { day: 'numeric', month: 'short' })
+  const time = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })
+  return `${day.replaceAll(' ', '\u00A0')}, ${time.replaceAll(' ', '\u00A0')}`
 }
 
 export function dateAndTime(at: number): string {

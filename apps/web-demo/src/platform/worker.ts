@@ -5,7 +5,13 @@
 export async function startWorker(): Promise<ServiceWorker | undefined> {
   const container: ServiceWorkerContainer | undefined = globalThis.navigator.serviceWorker
   if (container === undefined) return undefined
-  await container.register('./service-worker.js', { scope: './', updateViaCache: 'none' })
+  const registering = container.register('./service-worker.js', { scope: './', updateViaCache: 'none' })
+  if (container.controller !== null) {
+    // It is there already. Looking for a newer one takes a second or two, for which nobody need wait.
+    registering.catch(() => undefined)
+    return container.controller
+  }
+  await registering
   const { active } = await container.ready
   if (container.controller !== null) return container.controller
   return await new Promise((resolve) => {

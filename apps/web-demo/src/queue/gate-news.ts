@@ -36,7 +36,8 @@ export function shareGateNews({ queue, server, delivering }: Session): Store<Gat
 
   function publish(): void {
     if (!delivering.get()) return
-    news.set(newsOf(queue.outbox.gates().find(({ gate }) => gate === server.baseUrl)))
+    // There may be two ways: one for readings as they are and one for envelopes. In one lane, what stops one stops all.
+    news.set(newsOf(queue.outbox.gates().find(({ state }) => state === 'closed')))
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a BroadcastChannel has none
     channel.postMessage(news.get())
   }

@@ -1,17 +1,32 @@
 import { demoPatient } from '../model/demo-people.js'
 import { shownCodes } from '../model/kinds.js'
+import { sealedFor, type SealedFor } from '../model/envelope.js'
 import { pointsOf, pointsOfBundle, type Point } from '../model/points.js'
 import { isOpen, type DisplayState } from '../model/states.js'
 import { createStore, type Store } from '../platform/store.js'
 import type { Session } from './session.js'
 import type { QueueView } from './view.js'
 
+/** What can be seen of an entry here. */
+export interface Content {
+  readonly points: readonly Point[]
+  /** It is in an envelope, and only the receiver can open it. */
+  readonly sealed?: SealedFor
+}
+
 /** What the queue still holds of each entry, by sequence. The content of delivered entries is gone. */
-export type Contents = ReadonlyMap<number, readonly Point[]>
+export type Contents = ReadonlyMap<number, Content>
 
 export interface ContentsStore extends Store<Contents> {
-  /** What this page has just put in, and need not read. */
+  /** What this page has just put in as it is, and need not read. */
   learn(sequence: number, points: readonly Point[]): void
+}
+
+/** What a payload of the queue shows. */
+export function contentOf(payload: Uint8Array): Content {
+  const text = new TextDecoder().decode(payload)
+  const sealed = sealedFor(text)
+  return sealed === undefined ? { points: pointsOfBundle(text) } : { points: [], sealed }
 }
 
 /** Reads the content of open entries, each once; what was seen stays for as long as the page is open. */
@@ -24,11 +39,10 @@ export function watchContents(session: Session, view: Store<QueueView | undefine
       ({ sequence, state }) => isOpen(state) && !contents.get().has(sequence),
     )
     if (missing.length === 0) return
-    const found: [number, readonly Point[]][] = []
+    const found: [number, Content][] = []
     for (const { sequence } of missing) {
       const entry = await session.queue.outbox.read(sequence)
-      if (entry?.payload !== undefined)
-        found.push([sequence, pointsOfBundle(new TextDecoder().decode(entry.payload))])
+      if (entry?.payload !== undefined) found.push([sequence, contentOf(entry.payload)])
     }
     contents.set(new Map([...contents.get(), ...found]))
   }
@@ -38,7 +52,7 @@ export function watchContents(session: Session, view: Store<QueueView | undefine
   })
   return {
     ...contents,
-    learn: (sequence, points) => contents.set(new Map([...contents.get(), [sequence, points]])),
+    learn: (sequence, points) => contents.set(new Map([...contents.get(), [sequence, { points }]])),
   }
 }
 
@@ -109,7 +123,7 @@ export function mergePoints(
   const here: TrendPoint[] = (view?.entries ?? []).flatMap(({ sequence, state }) =>
     state === 'discarded'
       ? []
-      : (contents.get(sequence) ?? []).map((point) => ({ ...point, state, sequence })),
+      : (contents.get(sequence)?.points ?? []).map((point) => ({ ...point, state, sequence })),
   )
   const known = new Set(here.flatMap(({ ids }) => ids))
   const there: TrendPoint[] = server

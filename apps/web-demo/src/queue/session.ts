@@ -1,12 +1,16 @@
-import { openDataQueue, type DataQueue } from '@fhir-outbox/data-queue'
+import { openDataQueue, openEncryptedDataQueue, type DataQueue } from '@fhir-outbox/data-queue'
 import type { FhirClient } from '@fhir-outbox/fhir-client'
 import { sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
 import { openIdbStorage } from '@fhir-outbox/storage-idb'
-import type { ServerChoice } from '../platform/server.js'
+import { receiverAt, type ServerChoice } from '../platform/server.js'
 import { createStore, type Store } from '../platform/store.js'
 import { clientOf } from './client.js'
 import { deviceCipher } from './device-keys.js'
+import { openEnvelopes, type Envelopes } from './envelopes.js'
 import { enterKeyRoom, type Guest } from './key-room.js'
+import type { Login } from './logins.js'
+import { receiverHabits } from './receiver-habits.js'
+import { keepServerNote } from './server-note.js'
 import type { SignIn } from './sign-in.js'
 import { storeName } from './store-name.js'
 
@@ -17,6 +21,8 @@ export interface Session {
   readonly queue: DataQueue
   /** `undefined` where the browser keeps no secrets: without https. */
   readonly signIn: SignIn | undefined
+  /** `undefined` where the server has no receiver for them, as far as is known. */
+  readonly envelopes: Envelopes | undefined
   /** The store as it lies in the browser, sealed or not. */
   readonly records: QueueStorage
   /** While the outbox is sealed: keeps the keys as they are. */
@@ -44,11 +50,27 @@ export async function openSession(
     else lost.set(event.error.message)
   })
   const storage = server.sealed ? sealStorage(records, await deviceCipher()) : records
-  const { fhir, tokens } = clientOf(server.baseUrl, () => signIn?.login.get())
+  const login = (): Login | undefined => signIn?.login.get()
+  const { fhir, tokens } = clientOf(server.baseUrl, login)
   const { searchLagMs } = server
-  const lag = searchLagMs === undefined ? {} : { searchLagMs }
-  const queue = openDataQueue({ storage, fhir, tokens, ...lag })
+  const kept = await keepServerNote(storage, server)
+  const receiver = kept.receiver === undefined ? undefined : receiverAt(kept.receiver)
+  const options = { storage, fhir, tokens, ...(searchLagMs === undefined ? {} : { searchLagMs }) }
+  const envelopes = receiver && openEnvelopes(receiver)
+  // Also while envelopes are off: there may be some that wait.
+  const queue =
+    envelopes === undefined
+      ? openDataQueue(options)
+      : openEncryptedDataQueue({
+          ...options,
+          encryption: {
+            ...receiverHabits,
+            sealer: envelopes.sealer,
+            shouldEncrypt: envelopes.on,
+            client: clientOf(envelopes.receiver.endpoint, login).fhir,
+          },
+        })
   queue.start()
   const persistent = !storage.supports.evictable
-  return { server, fhir, queue, signIn, records, keyRoom, persistent, delivering, lost }
+  return { server, fhir, queue, signIn, envelopes, records, keyRoom, persistent, delivering, lost }
 }

@@ -2,9 +2,11 @@ import { parseNote, type Entry as StoredEntry, type Receipt } from '@fhir-outbox
 import type { JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { App } from '../app-state.js'
+import { suiteNames, type SealedFor } from '../model/envelope.js'
 import { eventText, explain, historyOf } from '../model/explain.js'
 import { bytesInWords, dateAndTime, timeOfDay } from '../model/words.js'
 import { useStore } from '../platform/store.js'
+import { contentOf } from '../queue/readings.js'
 import { entryView, heads } from '../queue/view.js'
 import { EntryLabel } from '../ui/entry-label.js'
 import { StateMark } from '../ui/state-mark.js'
@@ -61,7 +63,7 @@ export function Entry({ app, sequence }: { readonly app: App; readonly sequence:
         <StateMark state={shown.state} />
       </div>
       <p class="lead">
-        <EntryLabel sequence={sequence} points={contents.get(sequence)} />, accepted at{' '}
+        <EntryLabel sequence={sequence} content={contents.get(sequence)} />, accepted at{' '}
         {timeOfDay(shown.acceptedAt)}
       </p>
       <section class="card" aria-labelledby="why-title">
@@ -102,7 +104,7 @@ export function Entry({ app, sequence }: { readonly app: App; readonly sequence:
           <dd>{entry.payload === undefined ? 'content deleted' : bytesInWords(entry.payloadBytes)}</dd>
         </dl>
       </section>
-      {entry.payload === undefined ? null : <Content payload={entry.payload} />}
+      {entry.payload === undefined ? null : <Payload payload={entry.payload} />}
     </>
   )
 }
@@ -130,7 +132,9 @@ function ReceiptFacts({ receipt }: { readonly receipt: Receipt }): JSX.Element {
   )
 }
 
-function Content({ payload }: { readonly payload: Uint8Array }): JSX.Element {
+function Payload({ payload }: { readonly payload: Uint8Array }): JSX.Element {
+  const { sealed } = contentOf(payload)
+  if (sealed !== undefined) return <SealedContent sealed={sealed} />
   return (
     <details>
       <summary>Content</summary>
@@ -139,6 +143,19 @@ function Content({ payload }: { readonly payload: Uint8Array }): JSX.Element {
         {pretty(payload)}
       </pre>
     </details>
+  )
+}
+
+/** This device has the public key only. */
+function SealedContent({ sealed: { suite, keyId } }: { readonly sealed: SealedFor }): JSX.Element {
+  return (
+    <section aria-labelledby="content-title">
+      <h2 id="content-title">Content</h2>
+      <p>
+        The content is encrypted for key <span class="address">{keyId}</span>; it cannot be shown. Only the
+        receiver has the other half of that key ({suiteNames[suite]} envelope).
+      </p>
+    </section>
   )
 }
 

@@ -85,11 +85,13 @@ function Entries({
               {sequence}
             </span>
             <span class="row-main">
-              <EntryLabel sequence={sequence} points={contents.get(sequence)} />
+              <EntryLabel sequence={sequence} content={contents.get(sequence)} />
             </span>
             <span class="quiet row-note">
-              {dueAt !== undefined && dueAt > now ? `again ${inWords(dueAt - now)}` : ''}
-              {attempts > 0 && isOpen(state) ? ` tried ${attempts}×` : ''}
+              {[
+                ...(dueAt !== undefined && dueAt > now ? [`again ${inWords(dueAt - now)}`] : []),
+                ...(attempts > 0 && isOpen(state) ? [`tried ${attempts}×`] : []),
+              ].join(', ')}
             </span>
             <time class="quiet">{timeOfDay(acceptedAt)}</time>
             <StateMark state={state} />

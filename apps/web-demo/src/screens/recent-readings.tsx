@@ -20,7 +20,7 @@ export function RecentReadings({ app }: { readonly app: App }): JSX.Element | nu
           <li key={sequence}>
             <a class="row" href={`#/outbox/${sequence}`}>
               <span class="row-main">
-                <EntryLabel sequence={sequence} points={contents.get(sequence)} />
+                <EntryLabel sequence={sequence} content={contents.get(sequence)} />
               </span>
               <time class="quiet">{timeOfDay(acceptedAt)}</time>
               <StateMark state={state} />

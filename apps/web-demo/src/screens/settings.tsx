@@ -13,9 +13,11 @@ import {
   type Keeping,
   type KeyUse,
 } from '../queue/keeping.js'
+import { EnvelopeChoice } from './envelope-choice.js'
 
 export function Settings({ app }: { readonly app: App }): JSX.Element {
-  const { sealed } = app.session.server
+  const { envelopes, server } = app.session
+  const { sealed } = server
   return (
     <>
       <h1 tabIndex={-1}>Settings</h1>
@@ -28,6 +30,17 @@ export function Settings({ app }: { readonly app: App }): JSX.Element {
         </p>
       </section>
       {sealed ? <Keys app={app} /> : null}
+      <section aria-labelledby="envelopes-title">
+        <h2 id="envelopes-title">How readings travel: envelopes</h2>
+        {envelopes === undefined ? (
+          <p class="empty">
+            This server has no receiver for envelopes, as far as the address of this page says (
+            <span class="address">&amp;receiver=</span>).
+          </p>
+        ) : (
+          <EnvelopeChoice envelopes={envelopes} />
+        )}
+      </section>
     </>
   )
 }
@@ -55,7 +68,7 @@ export function KeepingChoice({ now }: { readonly now: Keeping | undefined }): J
   return (
     <ul class="pair">
       {ways.map(({ keeping, name, text }) => (
-        <li class="card" key={keeping}>
+        <li class="card choice" key={keeping}>
           <h3>
             {name}
             {now === keeping ? <span class="chosen"> in use</span> : null}

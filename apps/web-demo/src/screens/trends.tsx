@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { App } from '../app-state.js'
 import { bloodPressure, kinds, type Kind } from '../model/kinds.js'
-import type { DisplayState } from '../model/states.js'
+import { isOpen, type DisplayState } from '../model/states.js'
 import { dayAndTime, readings } from '../model/words.js'
 import { useStore } from '../platform/store.js'
 import { mergePoints, type TrendPoint } from '../queue/readings.js'
@@ -28,12 +28,16 @@ export function Trends({ app }: { readonly app: App }): JSX.Element {
   const points = useMemo(() => all.filter((point) => point.kind === kind), [all, kind])
   const plots = useMemo(() => plotData(kind, points), [kind, points])
   const here = points.filter(({ state }) => state !== 'delivered').length
+  const sealed = (view?.entries ?? []).filter(
+    ({ sequence, state }) => isOpen(state) && contents.get(sequence)?.sealed !== undefined,
+  ).length
 
   return (
     <>
       <h1 tabIndex={-1}>Trends</h1>
       <p class="lead">
         Delivered readings come from the server, the others from this device.
+        {sealed === 0 ? null : ` ${sealedWords(sealed)}`}
         {server.state === 'failed' ? (
           <strong>
             {' '}
@@ -44,8 +48,15 @@ export function Trends({ app }: { readonly app: App }): JSX.Element {
       </p>
       {points.length === 0 ? (
         <p class="empty">
-          {server.state === 'loading' ? 'Loading…' : 'No readings yet. '}
-          {server.state === 'loading' ? null : <a href="#/measure">Take one</a>}
+          {server.state === 'loading' ? 'Loading…' : null}
+          {server.state === 'failed' || (server.state === 'loaded' && sealed > 0)
+            ? 'Nothing to show yet.'
+            : null}
+          {server.state === 'loaded' && sealed === 0 ? (
+            <>
+              No readings yet. <a href="#/measure">Take one</a>
+            </>
+          ) : null}
         </p>
       ) : (
         <>
@@ -88,6 +99,12 @@ export function Trends({ app }: { readonly app: App }): JSX.Element {
       )}
     </>
   )
+}
+
+function sealedWords(count: number): string {
+  return count === 1
+    ? '1 reading waits in its envelope; it shows when the server has opened it.'
+    : `${count} readings wait in their envelopes; they show when the server has opened them.`
 }
 
 const legendNames: Partial<Record<DisplayState, string>> = {

@@ -42,8 +42,11 @@ export function useStoreReading(app: App): StoredReading {
     async store(make) {
       try {
         const bundle = make(patientOf(app))
-        const stored = await app.session.queue.enqueue(bundle, { transaction: true })
-        app.contents.learn(stored.sequence, pointsOfBundle(bundle))
+        const { queue, envelopes } = app.session
+        const sealed = envelopes?.on() === true
+        const stored = await queue.enqueue(bundle, { transaction: true })
+        // What is in an envelope is for its receiver, and for nobody who comes to this page later.
+        if (!sealed) app.contents.learn(stored.sequence, pointsOfBundle(bundle))
         setSequence(stored.sequence)
         setProblem(undefined)
         return true

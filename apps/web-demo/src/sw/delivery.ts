@@ -1,4 +1,4 @@
-import { openDataQueue } from '@fhir-outbox/data-queue'
+import { openDataQueue, openEncryptedDataQueue } from '@fhir-outbox/data-queue'
 import { kySender } from '@fhir-outbox/fhir-client'
 import { sealStorage } from '@fhir-outbox/queue-core'
 import { openIdbStorage } from '@fhir-outbox/storage-idb'
@@ -7,6 +7,8 @@ import { clientOf } from '../queue/client.js'
 import { deviceCipher } from '../queue/device-keys.js'
 import { enterKeyRoom } from '../queue/key-room.js'
 import { keptLogin, openLoginStore } from '../queue/logins.js'
+import { receiverHabits } from '../queue/receiver-habits.js'
+import { readServerNote } from '../queue/server-note.js'
 import { allStores, type StoreChoice } from '../queue/store-name.js'
 
 export interface DeliveryPlace {
@@ -45,11 +47,24 @@ async function deliverFrom(
     const url = kind === 'demo' ? demoUrl : baseUrl
     const login = await keptLogin(logins, url)
     const send = kind === 'demo' ? kySender({ fetch: fetchFrom(answer) }) : undefined
-    const queue = openDataQueue({
-      storage: sealed ? sealStorage(records, await deviceCipher()) : records,
+    const storage = sealed ? sealStorage(records, await deviceCipher()) : records
+    const { searchLagMs, receiver } = await readServerNote(storage)
+    const options = {
+      storage,
       ...clientOf(url, () => login, send),
-      ...(kind === 'demo' ? { searchLagMs: 0 } : {}),
-    })
+      ...(searchLagMs === undefined ? {} : { searchLagMs }),
+    }
+    const queue =
+      receiver === undefined
+        ? openDataQueue(options)
+        : openEncryptedDataQueue({
+            ...options,
+            encryption: {
+              ...receiverHabits,
+              client: clientOf(receiver, () => login, send).fhir,
+              sealer: sealsNothing,
+            },
+          })
     try {
       return (await queue.flush()).waiting
     } finally {
@@ -61,6 +76,9 @@ async function deliverFrom(
     guest?.leave()
   }
 }
+
+/** Envelopes were sealed when they were stored. */
+const sealsNothing = { seal: () => Promise.reject(new TypeError('Nothing is sealed here.')) }
 
 function fetchFrom(answer: DeliveryPlace['answer']): typeof fetch {
   return async (input, init) => {

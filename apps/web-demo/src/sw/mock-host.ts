@@ -10,13 +10,16 @@ export interface MockHost {
   answer(request: Request): Promise<Response>
 }
 
+/** Where readings arrive, as they are or in envelopes. */
+const url = /^\/(?:fhir|c3pro)(?:[/?]|$)/
+
 /** What each trouble does to the mock, as fault rules. `ask-who` is a property of the server instead. */
 const rules: Readonly<Record<Exclude<Trouble, 'ask-who'>, FaultRule>> = {
-  down: { url: '/fhir', times: Infinity, fault: { kind: 'cut-before' } },
-  'lose-replies': { method: 'POST', url: '/fhir', times: Infinity, fault: { kind: 'cut-after' } },
+  down: { url, times: Infinity, fault: { kind: 'cut-before' } },
+  'lose-replies': { method: 'POST', url, times: Infinity, fault: { kind: 'cut-after' } },
   'refuse-next': {
     method: 'POST',
-    url: '/fhir',
+    url,
     fault: {
       kind: 'status',
       status: 422,
@@ -35,7 +38,7 @@ const rules: Readonly<Record<Exclude<Trouble, 'ask-who'>, FaultRule>> = {
   },
   'pause-next': {
     method: 'POST',
-    url: '/fhir',
+    url,
     fault: { kind: 'status', status: 429, headers: { 'retry-after': '20' } },
   },
 }
@@ -46,7 +49,13 @@ const rules: Readonly<Record<Exclude<Trouble, 'ask-who'>, FaultRule>> = {
  */
 export function openMockHost(root: string): MockHost {
   const records = mockRecords()
-  const create = (open: boolean): MockServer => createMockServer({ origin: root, open, seed: 4 })
+  const create = (open: boolean): MockServer =>
+    createMockServer({
+      origin: root,
+      open,
+      seed: 4,
+      profiles: { c3pro: { tokens: open ? 'none' : 'any', knowsKeys: 'refuse' } },
+    })
   let mock = create(true)
   let asksWho = false
   const active = new Map<Trouble, FaultHandle>()

@@ -1,17 +1,24 @@
 import type { JSX } from 'preact'
 import { bloodPressure } from '../model/kinds.js'
-import type { Point } from '../model/points.js'
+import type { Content } from '../queue/readings.js'
 
 /** The values of an entry as far as they are known here; its number otherwise. */
 export function EntryLabel({
   sequence,
-  points,
+  content,
 }: {
   readonly sequence: number
-  readonly points: readonly Point[] | undefined
+  readonly content: Content | undefined
 }): JSX.Element {
-  const point = points?.[0]
-  if (point === undefined) return <>Reading no. {sequence}</>
+  const point = content?.points[0]
+  if (point === undefined) {
+    return (
+      <>
+        Reading no. {sequence}
+        {content?.sealed === undefined ? null : <span class="quiet"> in an envelope</span>}
+      </>
+    )
+  }
   const { kind, values } = point
   // Blood pressure is written as one figure.
   const joined = kind === bloodPressure ? 2 : 1
@@ -24,8 +31,7 @@ export function EntryLabel({
       {joined === 1 ? <span class="quiet"> {kind.columns[0].unit}</span> : null}
       {rest.map(({ label, value }) => (
         <span key={label} class="quiet">
-          {' '}
-          {label.toLowerCase()} {value}
+          , {label.toLowerCase()} {value}
         </span>
       ))}
     </>

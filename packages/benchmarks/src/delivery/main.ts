@@ -44,7 +44,7 @@ async function ours(
     transactions: size === 1 ? 'never' : 'trusted',
     bundle: { entries: size, bytes: 4_000_000 },
     // A run of several requests, as somebody with a backlog would set it.
-    defaults: { lanes, runEntries: Math.max(4 * size, 200), runBytes: 8_000_000 },
+    defaults: { lanes, runEntries: Math.max(10 * size, 200), runBytes: 8_000_000 },
   })
   for (let from = 0; from < count; from += 500) {
     await queue.enqueueAll(

@@ -1,10 +1,13 @@
 import { asArray, isObject, parseJson } from '../json.js'
 import { idPattern, type Resource, type StoredVersion } from '../fhir/model.js'
+import { parseEntry } from '../fhir/bundle-entry.js'
 import { FhirProblem } from '../fhir/problem.js'
 import { checkResource } from '../fhir/structure.js'
+import { inEntry, runTransactionWrites } from '../fhir/transaction.js'
 import { createResource, updateResource, type WriteContext } from '../fhir/writes.js'
-import { openEnvelope, type C3ProEnvelope } from './envelope.js'
 import type { ReceiverKeyPair } from './key-pair.js'
+import type { Message } from './message.js'
+import type { C3ProProfile } from './profile.js'
 
 const keySystem = 'urn:ietf:rfc:3986'
 const keyPattern = /^urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -14,14 +17,19 @@ export interface ReceivedEnvelope {
   /** Number of the exchange in `log`. */
   readonly n: number
   readonly at: number
+  readonly suite: Message['suite']
   readonly keyId: string
-  readonly version: string
+  /** FHIR version; only in the suite `c3-pro`. */
+  readonly version?: string
   readonly outcome: 'filed' | 'duplicate' | 'undecryptable' | 'refused'
-  /** `Type/id` of the resource written, or of the one that was there already. */
+  /**
+   * `Type/id` of the resource written, or of the one that was there already; of a transaction that of its first write
+   * (`state.commits` has all).
+   */
   readonly reference?: string
   /** Why a decrypted resource was refused. */
   readonly reason?: string
-  readonly envelope: C3ProEnvelope
+  readonly envelope: Message['envelope']
 }
 
 /** The delivery keys a resource carries: as identifier, or as tag where the type has no free identifier. */
@@ -42,7 +50,9 @@ export interface ConsumerParts {
   readonly received: ReceivedEnvelope[]
   /** `Type`, or `Type/id` for updates, a space, and the key → `Type/id`: everything ever filed. */
   readonly filed: Map<string, string>
-  readonly deduplicates: boolean
+  readonly profile: C3ProProfile
+  currentKeyId(): string
+  /** `undefined` for a key id that was never handed out. */
   keyPair(keyId: string): Promise<ReceiverKeyPair | undefined>
   read(type: string, id: string): Resource | undefined
   open(fhirBase: string, now: number): WriteContext
@@ -56,34 +66,71 @@ interface Origin {
   readonly now: number
 }
 
-/** Decrypts one relayed envelope and files its resource once, however often it arrives. */
-export async function consume(parts: ConsumerParts, envelope: C3ProEnvelope, from: Origin): Promise<void> {
-  const keyId = envelope.key_id.trim()
-  const record = { n: from.n, at: from.now, keyId, version: envelope.version, envelope }
-  const pair = await parts.keyPair(keyId)
-  const plaintext = await openEnvelope(envelope, pair?.privateJwk)
-  if (plaintext === undefined) {
-    parts.received.push({ ...record, outcome: 'undecryptable' })
-    return
+type Filed = Pick<ReceivedEnvelope, 'outcome' | 'reference'>
+
+/**
+ * Decrypts one relayed envelope and files its resource once, however often it arrives. Answers `unknown-key` without a
+ * record when the profile refuses those.
+ */
+export async function consume(
+  parts: ConsumerParts,
+  { locks, ...message }: Message,
+  from: Origin,
+): Promise<'relayed' | 'unknown-key'> {
+  let [lock] = locks
+  let pair: ReceiverKeyPair | undefined
+  for (const one of locks) {
+    pair = await parts.keyPair(one.keyId)
+    if (pair === undefined) continue
+    lock = one
+    break
   }
+  if (pair === undefined && parts.profile.knowsKeys === 'refuse') return 'unknown-key'
+  const plaintext = pair && (await lock.open(pair.privateJwk, `${from.root}/c3pro/encfhir`))
+  const record = { n: from.n, at: from.now, keyId: lock.keyId, ...message }
+  parts.received.push({ ...record, ...fileOpened(parts, plaintext, from) })
+  return 'relayed'
+}
+
+function fileOpened(
+  parts: ConsumerParts,
+  plaintext: Uint8Array | undefined,
+  from: Origin,
+): Filed & Pick<ReceivedEnvelope, 'reason'> {
+  if (plaintext === undefined) return { outcome: 'undecryptable' }
   try {
     const resource = checkResource(parseJson(plaintext))
-    parts.received.push({ ...record, ...file(parts, resource, from) })
+    const runs = resource.resourceType === 'Bundle' && resource['type'] === 'transaction'
+    return runs && parts.profile.runsTransactions
+      ? runTransaction(parts, resource, from)
+      : file(parts, resource, from)
   } catch (error) {
     if (!(error instanceof FhirProblem)) throw error
-    parts.received.push({ ...record, outcome: 'refused', reason: error.message })
+    return { outcome: 'refused', reason: error.message }
   }
 }
 
+/** All or nothing; the conditions inside are what makes it once. Nobody is there to read what it would read. */
+function runTransaction(parts: ConsumerParts, bundle: Resource, from: Origin): Filed {
+  const context = parts.open(`${from.root}/fhir`, from.now)
+  const { fhirBase, profile } = context
+  const check = (value: unknown, type: string): Resource => checkResource(value, type, profile.validation)
+  const entries = asArray(bundle['entry']).map((value, index) =>
+    inEntry(index, () => parseEntry(value, index, { fhirBase, profile, check })),
+  )
+  const results = runTransactionWrites(entries, context, check)
+  const { written } = context.draft
+  const first = written[0] ?? [...results.values()].find(({ version }) => version !== undefined)?.version
+  if (written.length > 0) parts.commit(context, from.n)
+  const outcome = written.length > 0 ? 'filed' : 'duplicate'
+  return first === undefined ? { outcome } : { outcome, reference: `${first.type}/${first.id}` }
+}
+
 /** Files a resource: with an id as an update, else as a create. */
-export function file(
-  parts: ConsumerParts,
-  resource: Resource,
-  from: Origin,
-): Pick<ReceivedEnvelope, 'outcome'> & { readonly reference?: string } {
+export function file(parts: ConsumerParts, resource: Resource, from: Origin): Filed {
   const { resourceType: type, id } = resource
   const context = parts.open(`${from.root}/fhir`, from.now)
-  const keys = parts.deduplicates ? deliveryKeys(resource) : []
+  const keys = parts.profile.deduplicates ? deliveryKeys(resource) : []
   const scope = id === undefined ? type : `${type}/${id}`
   const existing = keys.length === 0 ? undefined : duplicateOf(parts, context, scope, resource, keys)
   if (existing !== undefined) return { outcome: 'duplicate', reference: existing }

@@ -24,11 +24,11 @@ export function parseEnvelope(value: unknown): C3ProEnvelope | undefined {
  */
 export async function openEnvelope(
   envelope: C3ProEnvelope,
-  privateJwk: JsonWebKey | undefined,
+  privateJwk: JsonWebKey,
 ): Promise<Uint8Array | undefined> {
   const wrapped = fromBase64(envelope.symmetric_key)
   const message = fromBase64(envelope.message)
-  if (privateJwk === undefined || wrapped === undefined || message === undefined) return undefined
+  if (wrapped === undefined || message === undefined) return undefined
   const { subtle } = globalThis.crypto
   try {
     const rsa = await subtle.importKey('jwk', privateJwk, { name: 'RSA-OAEP', hash: 'SHA-1' }, false, [

@@ -7,6 +7,15 @@ export interface C3ProProfile {
   /** Whatever goes wrong behind the token check is answered with 401. */
   readonly anythingIs401: boolean
   readonly deduplicates: boolean
+  /** A Bundle of type transaction that is found in an envelope is run; else it is filed as a document. */
+  readonly runsTransactions: boolean
+  /**
+   * `refuse`: an envelope for a key that was never handed out is answered with 422 `unknown_key` and forgotten.
+   * `always-200`: it is kept as one that cannot be opened, and the sender is told nothing.
+   */
+  readonly knowsKeys: 'always-200' | 'refuse'
+  /** Whose access tokens are good here: those of registered devices, any that this server issued, or none is needed. */
+  readonly tokens: 'devices' | 'any' | 'none'
   /** The receipt `NO-APP-RECEIPT` registers anybody. */
   readonly backDoorReceipt: boolean
 }
@@ -19,6 +28,9 @@ const profiles: Readonly<Record<C3ProProfileName, C3ProProfile>> = {
     errorsUnder200: false,
     anythingIs401: false,
     deduplicates: true,
+    runsTransactions: true,
+    knowsKeys: 'always-200',
+    tokens: 'devices',
     backDoorReceipt: false,
   },
   '2016': {
@@ -26,6 +38,9 @@ const profiles: Readonly<Record<C3ProProfileName, C3ProProfile>> = {
     errorsUnder200: true,
     anythingIs401: true,
     deduplicates: false,
+    runsTransactions: false,
+    knowsKeys: 'always-200',
+    tokens: 'devices',
     backDoorReceipt: true,
   },
 }

@@ -6,7 +6,7 @@ import { checkResource } from '../fhir/structure.js'
 import { isObject, parseJson } from '../json.js'
 import { formOf, jsonReply, type Call } from '../server/call.js'
 import { consume, file, type ConsumerParts } from './consumer.js'
-import { parseEnvelope } from './envelope.js'
+import { readMessage } from './message.js'
 import type { C3ProProfile } from './profile.js'
 
 /** The debugging receipt that the original server let pass. */
@@ -39,6 +39,7 @@ export function createC3ProService(parts: C3ProServiceParts): C3ProService {
     const [route, ...rest] = call.path
     if (route === 'fhir') return plain(parts, call, rest)
     const known = route === 'encfhir' || ((route === 'register' || route === 'oauth') && rest.length === 0)
+    if (route === 'jwks' && rest.length === 0 && call.method === 'GET') return keySet(parts)
     if (!known) return refuse(404, 'invalid_request', 'There is nothing here.')
     if (call.method !== 'POST') return refuse(405, 'invalid_request', 'Use POST.', { allow: 'POST' })
     if (route === 'register') return register(parts, call)
@@ -98,8 +99,18 @@ function basicClient(credentials: Credentials, authorization: string | null): Mo
   return sameText(client.secret, rest.join(':')) ? client : undefined
 }
 
-function isAuthorized({ credentials }: C3ProServiceParts, call: Call): boolean {
-  return credentials.fromHeader(call.headers.get('authorization'), call.now)?.kind === 'c3pro'
+function isAuthorized({ credentials, profile }: C3ProServiceParts, call: Call): boolean {
+  if (profile.tokens === 'none') return true
+  const token = credentials.fromHeader(call.headers.get('authorization'), call.now)
+  return token !== undefined && (profile.tokens === 'any' || token.kind === 'c3pro')
+}
+
+/** The key to seal for now, as a JWK Set. The original published nothing: its apps brought the certificate with them. */
+async function keySet({ consumer }: C3ProServiceParts): Promise<Response> {
+  const keyId = consumer.currentKeyId()
+  const pair = await consumer.keyPair(keyId)
+  const { kty, n, e } = pair?.privateJwk ?? {}
+  return jsonReply(200, { keys: [{ kty, n, e, kid: keyId, use: 'enc' }] })
 }
 
 // Without WWW-Authenticate, like the original.
@@ -107,12 +118,10 @@ const unauthorized = (): Response => refuse(401, 'unauthorized_client', 'Token n
 
 async function receive(parts: C3ProServiceParts, call: Call): Promise<Response> {
   if (!isAuthorized(parts, call)) return unauthorized()
-  const envelope = parseEnvelope(parseJson(call.body))
-  if (envelope === undefined) {
-    return refuseEnvelope(parts, 'key_id, symmetric_key, message and version are needed as strings')
-  }
-  if (envelope.key_id.trim() === '') return refuseEnvelope(parts, 'key_id is empty')
-  await consume(parts.consumer, envelope, { n: call.n, root: call.root, now: call.now })
+  const message = readMessage(parseJson(call.body))
+  if (typeof message === 'string') return refuseEnvelope(parts, message)
+  const result = await consume(parts.consumer, message, { n: call.n, root: call.root, now: call.now })
+  if (result === 'unknown-key') return refuse(422, 'unknown_key', 'No private key is known for this key id.')
   return new Response(null, { status: 200 })
 }
 

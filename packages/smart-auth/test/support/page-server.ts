@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { chromium, type BrowserContext } from 'playwright'
 import { build } from 'tsup'
 import { onTestFinished } from 'vitest'
+import { chromiumArgs } from '../../../../scripts/chromium-args.mjs'
 import { findChromium } from '../../../../scripts/find-chromium.mjs'
 import { root } from '../../../../scripts/workspace.mjs'
 
@@ -63,7 +64,7 @@ export async function freshChromium(): Promise<BrowserContext> {
   const executablePath = findChromium()
   const browser = await chromium.launch({
     ...(executablePath === undefined ? {} : { executablePath }),
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+    args: chromiumArgs,
   })
   onTestFinished(() => browser.close())
   return browser.newContext()

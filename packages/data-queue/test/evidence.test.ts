@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { combineEvidence, type Evidence } from '../src/index.js'
+
+const before: Evidence = {
+  v: 1,
+  at: '2026-01-01T00:00:00.000Z',
+  statement: 'read',
+  software: 'server 1',
+  transaction: true,
+  scopes: 'system/*.cruds',
+  learned: { notAtomic: true, bytes: 1000, types: { Observation: { clientIds: false } } },
+}
+const later = '2026-01-02T00:00:00.000Z'
+const lasting = { notAtomic: true, types: { Observation: { clientIds: false } } }
+
+describe('evidence that is gathered again', () => {
+  it('keeps what deliveries have shown of the same software, but for sizes, which are tried anew', () => {
+    const fresh: Evidence = { v: 1, at: later, statement: 'read', software: 'server 1', learned: {} }
+    expect(combineEvidence(before, fresh)).toEqual({ ...fresh, learned: lasting })
+  })
+
+  it('starts anew with other software', () => {
+    const fresh: Evidence = { v: 1, at: later, statement: 'read', software: 'server 2', learned: {} }
+    expect(combineEvidence(before, fresh)).toEqual(fresh)
+  })
+
+  it('loses nothing, learned or read, while the statement cannot be read; what was granted now counts', () => {
+    const fresh: Evidence = {
+      v: 1,
+      at: later,
+      statement: 'unreadable',
+      statementFailure: { code: 'ERR_HTTP', status: 503 },
+      scopes: 'system/Observation.c',
+      learned: {},
+    }
+    expect(combineEvidence(before, fresh)).toEqual({
+      ...before,
+      at: later,
+      scopes: 'system/Observation.c',
+      learned: lasting,
+    })
+  })
+})
