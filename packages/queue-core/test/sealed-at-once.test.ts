@@ -25,8 +25,31 @@ function moody(overrides: Partial<RecordCipher> = {}): RecordCipher {
   }
 }
 
+/** Whatever has a `then` is a promise to `await`. */
+function foreign(): RecordCipher {
+  const cipher = atOnceCipher()
+  const later = async (bytes: Uint8Array | Promise<Uint8Array>): Promise<Uint8Array> => bytes
+  const promiseOf = (bytes: Uint8Array | Promise<Uint8Array>): Promise<Uint8Array> => {
+    const own = later(bytes)
+    return { then: own.then.bind(own) } as Promise<Uint8Array>
+  }
+  return {
+    encrypt: (record, about) => promiseOf(cipher.encrypt(record, about)),
+    decrypt: (record, about) => promiseOf(cipher.decrypt(record, about)),
+  }
+}
+
+/** Reads at once and answers later, as WebCrypto does. */
+const delaying = atOnceCipher()
+async function delayed(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array> {
+  const sealed = await delaying.encrypt(record.slice(), associatedData.slice())
+  await new Promise((resolve) => setImmediate(resolve))
+  return sealed
+}
+
 describe('a cipher that answers at once', () => {
   it.each([
+    ['by promises of a library', foreign],
     ['always', atOnceCipher],
     ['mostly', moody],
     ['never', aesCipher],
@@ -37,6 +60,20 @@ describe('a cipher that answers at once', () => {
     expect(appended.flat().map(({ sequence }) => sequence)).toEqual(keys.map((_, n) => n + 1))
     const entries = await Promise.all(keys.map((_, n) => storage.read(n + 1)))
     for (const [n, key] of keys.entries()) expect(entries[n]).toMatchObject(draft(key))
+  })
+
+  it('the caller may give its bytes away at once', async () => {
+    const later: RecordCipher = { ...atOnceCipher(), readsAtOnce: true, encrypt: delayed }
+    const storage = sealStorage(memoryStorage(), later)
+    for (const size of [20, 3000]) {
+      const payload = new Uint8Array(size).fill(7)
+      const appending = storage.append([{ ...draft(`given away ${size}`), payload }])
+      structuredClone(payload.buffer, { transfer: [payload.buffer] })
+      expect(payload).toHaveLength(0)
+      const [appended] = await appending
+      const entry = await storage.read(appended?.sequence ?? 0)
+      expect(entry?.payload).toEqual(new Uint8Array(size).fill(7))
+    }
   })
 
   it.each([

@@ -100,7 +100,11 @@ export function createRecordCipher(options: RecordCipherOptions): RecordCipher {
     } finally {
       if (coming === making) coming = undefined
     }
-    return encrypt(record, associatedData)
+    try {
+      return await encrypt(record, associatedData)
+    } finally {
+      record.fill(0)
+    }
   }
 
   function openingKey(parts: RecordParts): Soon<AesGcm> {

@@ -1,7 +1,6 @@
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 as portable } from '@noble/hashes/sha2.js'
-import { encodeText } from './bytes.js'
-import { toHex } from './bytes.js'
+import { encodeText, toHex } from './bytes.js'
 
 /** What is used of `node:crypto`. */
 interface NodeCrypto {

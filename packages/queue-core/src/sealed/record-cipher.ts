@@ -12,7 +12,8 @@ export interface RecordCipher {
   decrypt(record: Uint8Array, associatedData: Uint8Array): Uint8Array | Promise<Uint8Array>
   /**
    * Says that `encrypt` has read its bytes when it returns, also when it returns a promise. Without it they are copied
-   * first, because whoever appends may use them for something else at once.
+   * first, because whoever appends may use them for something else at once. A cipher around another one must not take
+   * this over by `{ ...cipher }` if it waits for anything before it passes the bytes on.
    */
   readonly readsAtOnce?: boolean
   /**

@@ -98,9 +98,11 @@ export function sealRecord(
   payload: Uint8Array,
 ): Soon<SealedRecord> {
   const { lane, gate, key, header } = head
+  // Read now: whoever appends may give its bytes away while the cipher works.
+  const { length } = payload
   const sealedHead = sealer.seal('head', label, pack([lane, gate, key], header, sealer.borrow))
   const sealed = sealer.seal('payload', label, payload)
-  return andThen(both(sealedHead, sealed), (parts) => frame(parts, payload.length))
+  return andThen(both(sealedHead, sealed), (parts) => frame(parts, length))
 }
 
 /** The sealed head of a header, a view, and the sealed payload that began in it. Throws when they are cut off. */

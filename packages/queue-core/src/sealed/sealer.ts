@@ -2,7 +2,7 @@ import { QueueError } from '../errors.js'
 import { encodeText, writeText } from '../internal/bytes.js'
 import { codeOf } from '../outbox/failures.js'
 import { maxOverhead, type RecordCipher } from './record-cipher.js'
-import type { Soon } from './soon.js'
+import { adopt, type Soon } from './soon.js'
 
 /** Version of everything a sealed storage writes. Part of the associated data. */
 export const formatVersion = 1
@@ -42,8 +42,8 @@ function notOpened(cause: unknown): undefined {
   if (codeOf(cause) === 'ERR_KEY_LOCKED') throw locked(cause)
 }
 
-function checkLength(sealed: Uint8Array, plain: Uint8Array): Uint8Array {
-  if (sealed.length <= plain.length + maxOverhead) return sealed
+function checkLength(sealed: Uint8Array, most: number): Uint8Array {
+  if (sealed.length <= most) return sealed
   throw new QueueError('ERR_STORAGE_FAILED', 'the cipher makes records too long', {
     hint: `Use a cipher that adds at most ${maxOverhead} bytes. Nothing was stored.`,
   })
@@ -94,17 +94,21 @@ export function createSealer(cipher: RecordCipher, storeId: Uint8Array): RecordS
   return {
     borrow,
     seal(part, label, plain) {
-      const sealed = rejecting(() => cipher.encrypt(plain, associatedData(part, label)))
-      borrowed = 0
+      const most = plain.length + maxOverhead
+      const sealed = rejecting(() => adopt(cipher.encrypt(plain, associatedData(part, label))))
       if (sealed instanceof Promise) {
         // Perhaps still read.
         room = new Uint8Array(roomSize)
-        return sealed.then((there) => checkLength(there, plain), notSealed)
+        borrowed = 0
+        return sealed.then((there) => checkLength(there, most), notSealed)
       }
-      return rejecting(() => checkLength(sealed, plain))
+      // Heads name patients: none stays in memory longer than it must.
+      room.fill(0, 0, borrowed)
+      borrowed = 0
+      return rejecting(() => checkLength(sealed, most))
     },
     open(part, label, sealed) {
-      const plain = rejecting(() => cipher.decrypt(sealed, associatedData(part, label)))
+      const plain = rejecting(() => adopt(cipher.decrypt(sealed, associatedData(part, label))))
       borrowed = 0
       if (!(plain instanceof Promise)) return plain
       room = new Uint8Array(roomSize)

@@ -8,6 +8,12 @@ function isPromise<T>(value: Soon<T>): value is Promise<T> {
   return value instanceof Promise
 }
 
+/** For answers from outside: a promise of a library, or of another realm, becomes one that is known here. */
+export function adopt<T>(value: Soon<T>): Soon<T> {
+  const then: unknown = (value as Partial<Promise<T>> | null | undefined)?.then
+  return typeof then === 'function' ? Promise.resolve(value) : value
+}
+
 export function andThen<T, U>(value: Soon<T>, use: (value: T) => Soon<U>): Soon<U> {
   return isPromise(value) ? value.then(use) : use(value)
 }
