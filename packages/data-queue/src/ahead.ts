@@ -3,6 +3,8 @@ import { planOf, type Destination, type DeliveryWorld, type Item } from './desti
 import type { Evidence } from './evidence.js'
 import { loadParcel, nextParcel, type LoadedParcel, type Parcel } from './parcel.js'
 import type { PlanName } from './plan.js'
+import { isProof } from './resolve.js'
+import { putsToKey } from './sent.js'
 
 /** What is noted with a request. */
 export interface RequestNote {
@@ -77,7 +79,13 @@ export function lookAhead(context: DeliveryContext, destination: Destination, wo
   function prepareNext(): void {
     const items = following
     following = []
-    prepared = items.length === 0 ? undefined : prepare(nextParcel(items, destination, world), items, true)
+    prepared = undefined
+    if (items.length === 0) return
+    try {
+      prepared = prepare(nextParcel(items, destination, world), items, true)
+    } catch {
+      // A request is on its way. What is wrong with the next one shows when its turn comes.
+    }
   }
 
   return {
@@ -112,12 +120,14 @@ export function lookAhead(context: DeliveryContext, destination: Destination, wo
 function mayBeAnnounced(item: Item, destination: Destination, world: DeliveryWorld): boolean {
   const { refs, of, seal } = item.header
   if (refs !== undefined || of !== undefined || seal === true) return false
-  const { name, unknown, guarantee } = planOf(item, destination, world)
-  return name !== 'unsupported' && (unknown === 'replay' || guarantee === 'once')
+  const plan = planOf(item, destination, world)
+  if (plan.name === 'unsupported') return false
+  if (plan.unknown === 'replay') return true
+  return plan.unknown === 'ask' && (putsToKey(plan) || isProof(destination, item, plan))
 }
 
-/** What is noted with the request that carries a parcel. */
-export function noteOf({ kind, items }: Parcel, destination: Destination, world: DeliveryWorld): RequestNote {
+/** What is noted with the request that carries a parcel, by the plan that its creates have or will have. */
+function noteOf({ kind, items }: Parcel, destination: Destination, world: DeliveryWorld): RequestNote {
   const witness = kind === 'single' ? items[0] : items.find(({ header }) => header.place !== undefined)
   return {
     plan: witness === undefined ? undefined : planOf(witness, destination, world).name,

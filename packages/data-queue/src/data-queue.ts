@@ -1,10 +1,16 @@
-import { defaultEnvironment, openOutbox, parseNote, type EntryDraft } from '@fhir-outbox/queue-core'
+import {
+  defaultEnvironment,
+  openOutbox,
+  parseNote,
+  type Entry,
+  type EntryDraft,
+} from '@fhir-outbox/queue-core'
 import type { CanaryOptions } from './canaries.js'
 import { deliveryWorld, type DeliveryEvent, type DeliveryOptions, type Endpoint } from './destination.js'
 import { createDossier, type Dossier } from './dossier.js'
 import { checkEncryption, envelopeOf, type Encryption } from './encryption.js'
 import { DataQueueError } from './errors.js'
-import { encodeHeader, type EntryHeader } from './header.js'
+import { decodeHeader, encodeHeader, type EntryHeader } from './header.js'
 import type { JsonObject, ResourceInput } from './json.js'
 import { checkKey } from './key.js'
 import { unorderedLane } from './lanes.js'
@@ -183,6 +189,25 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     return { ...write, input: readInput(resource, transaction, write.of) }
   }
 
+  /** A correction brings new content to the same write: what it updates, and under which condition, stays. */
+  function correctionOf(entry: Entry | undefined, resource: ResourceInput): Wanted {
+    if (entry === undefined) return { input: readInput(resource, false) }
+    const { key } = entry
+    const { entries, of, headers, conflict, ordered, resourceType } = decodeHeader(entry.header)
+    const input = readInput(resource, entries !== undefined, of)
+    const runs = encryption?.receiverRunsTransactions === true && resourceType === undefined
+    if (runs && 'resource' in input && input.resource['type'] === 'transaction')
+      return { key, input: { kind: 'transaction', resource: input.resource } }
+    const { 'If-Match': ifMatch } = headers
+    return {
+      key,
+      input,
+      ...(ifMatch === undefined ? {} : { ifMatch }),
+      ...(conflict === undefined ? {} : { conflict }),
+      ...(ordered === undefined ? {} : { ordered }),
+    }
+  }
+
   async function append(
     wanted: readonly Wanted[],
     signal: AbortSignal | undefined,
@@ -303,10 +328,7 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     async redrive(sequence, { resource, ...by }) {
       if (resource === undefined) return outbox.redrive(sequence, by)
       const entry = await outbox.read(sequence)
-      const draft = await draftOf({
-        input: readInput(resource, false),
-        ...(entry === undefined ? {} : { key: entry.key }),
-      })
+      const draft = await draftOf(correctionOf(entry, resource))
       if (entry !== undefined && entry.gate !== draft.gate) throw otherEndpoint()
       await outbox.redrive(sequence, { ...by, payload: draft.payload, header: draft.header })
     },

@@ -99,9 +99,10 @@ export function createDossier(options: DossierOptions): Dossier {
   async function gather(signal: AbortSignal | undefined): Promise<Evidence> {
     // What cannot be read is not known; what the server says now will be.
     await load().catch(() => undefined)
-    const before = known
     const { tokens, canaries } = options
     const fresh = await gatherEvidence({ client, tokens, canaries, now, signal })
+    // Deliveries have gone on meanwhile, and may have learned something.
+    const before = known
     known = before === undefined ? fresh : combineEvidence(before, fresh)
     const changes = before === undefined ? [] : differences(before, known)
     await store()

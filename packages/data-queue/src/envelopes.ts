@@ -81,8 +81,17 @@ export function errorUnderSuccess({ status, body, outcome }: FhirResponse): Fail
   const severe = (issue: unknown): boolean =>
     isObject(issue) && (issue['severity'] === 'error' || issue['severity'] === 'fatal')
   if (issues.some(severe)) return failure
+  // What a receiver made of a transaction that it ran.
+  const answer: unknown = body.kind === 'resource' ? body.resource : undefined
+  const parts: readonly unknown[] = isObject(answer) && Array.isArray(answer['entry']) ? answer['entry'] : []
+  if (parts.some(isRefused)) return failure
   if (body.kind !== 'json' || !isObject(body.value)) return undefined
   const { error, errors } = body.value
   const tells = (value: unknown): boolean => value !== undefined && value !== null && value !== false
   return tells(error) || (Array.isArray(errors) && errors.length > 0) ? failure : undefined
+}
+
+function isRefused(entry: unknown): boolean {
+  const response = isObject(entry) ? entry['response'] : undefined
+  return isObject(response) && Number.parseInt(String(response['status']), 10) >= 400
 }

@@ -147,7 +147,9 @@ function mustEncrypt(
   { shouldEncrypt = () => true, receiverRunsTransactions = false }: Omit<Encryption, 'client' | 'sealer'>,
 ): boolean {
   if (input.kind === 'transaction') {
-    const secret = [input.resource, ...resourcesIn(input.resource)].some((one) => shouldEncrypt(one, 'POST'))
+    const secret =
+      shouldEncrypt(input.resource, 'POST') ||
+      writesIn(input.resource).some(([one, method]) => shouldEncrypt(one, method))
     if (!secret || receiverRunsTransactions) return secret
     throw new DataQueueError('ERR_CANNOT_ENCRYPT', 'A transaction holds what must be encrypted.', {
       hint: 'Queue its resources by themselves, or set receiverRunsTransactions when the receiver runs a Bundle that it opens.',
@@ -177,7 +179,12 @@ function mustEncrypt(
   )
 }
 
-function resourcesIn(bundle: JsonObject): readonly JsonObject[] {
+function writesIn(bundle: JsonObject): readonly (readonly [JsonObject, 'POST' | 'PUT'])[] {
   const entries: unknown[] = Array.isArray(bundle['entry']) ? bundle['entry'] : []
-  return entries.map((entry) => (isObject(entry) ? entry['resource'] : undefined)).filter(isObject)
+  return entries
+    .filter(isObject)
+    .flatMap(({ resource, request }): (readonly [JsonObject, 'POST' | 'PUT'])[] => {
+      const method = isObject(request) && request['method'] === 'PUT' ? 'PUT' : 'POST'
+      return isObject(resource) ? [[resource, method]] : []
+    })
 }

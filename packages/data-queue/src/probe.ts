@@ -93,7 +93,11 @@ export async function askForId(
 > {
   try {
     const headers = { 'cache-control': 'no-cache' }
-    const { resource, version } = await client.request({ method: 'GET', path: address, headers, signal })
+    const request = { method: 'GET', path: address, headers, signal, expect: expected(address) } as const
+    const { resource, version } = await client.request(request)
+    // An answer about something else is none.
+    if (isObject(resource) && `${String(resource['resourceType'])}/${String(resource['id'])}` !== address)
+      return { kind: 'refused' }
     const inMeta =
       isObject(resource) && isObject(resource['meta']) ? resource['meta']['versionId'] : undefined
     const known = version ?? (typeof inMeta === 'string' ? inMeta : undefined)
@@ -109,4 +113,9 @@ export async function askForId(
       ? { kind: 'refused' }
       : { kind: 'failed', error }
   }
+}
+
+/** A server may answer with the bytes of a Binary as they are. */
+function expected(address: string): 'bytes' | 'fhir' {
+  return address.startsWith('Binary/') ? 'bytes' : 'fhir'
 }

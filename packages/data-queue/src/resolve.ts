@@ -102,7 +102,7 @@ async function resolveOne(
  * Whether not being found says anything: the search is known to work, or the condition that goes along is the server's
  * own promise. Servers that do not know a search parameter answer with an empty list as well.
  */
-function isProof({ dossier }: Destination, { header }: Item, plan: SentPlan): boolean {
+export function isProof({ dossier }: Destination, { header }: Item, plan: SentPlan): boolean {
   const { resourceType: type = '', place, entries, fixed } = header
   const evidence = dossier.current()
   // Every create of the caller's transaction carries a condition; a forced plan is the caller's word for it.
@@ -209,11 +209,8 @@ async function ask(
   const { client } = endpoint
   const { resourceType: type = '' } = header
   if (putsToKey(plan)) {
-    const asked = await askForId(
-      client,
-      header.place === undefined ? header.path : `${type}/${entry.key}`,
-      signal,
-    )
+    const isOwn = header.place !== undefined || header.contentType !== undefined
+    const asked = await askForId(client, isOwn ? `${type}/${entry.key}` : header.path, signal)
     // Reading by id knows no lag.
     return asked.kind === 'absent' ? { kind: 'absent', sure: true } : asked
   }

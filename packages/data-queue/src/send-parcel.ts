@@ -1,6 +1,6 @@
 import type { FhirResponse } from '@fhir-outbox/fhir-client'
 import type { DeliveryContext, Failure, Outcome } from '@fhir-outbox/queue-core'
-import { lookAhead, noteOf, type Ahead, type NextParcel, type SendingContext } from './ahead.js'
+import { lookAhead, type Ahead, type NextParcel, type SendingContext } from './ahead.js'
 import { aboutSize, answersOf, namedEntry, type EntryAnswer } from './answers.js'
 import { classify, failureOf, outcomeOf, type Verdict } from './classify.js'
 import type { Destination, DeliveryWorld, Item } from './destination.js'
@@ -92,7 +92,9 @@ async function* exchange(run: Run, parcel: LoadedParcel): AsyncGenerator<readonl
   const { dossier, endpoint, seen } = destination
   const sequences = parcel.shipments.map(({ entry }) => entry.sequence)
   let response: FhirResponse
-  await context.mark(sequences, noteOf(parcel, destination, run.world))
+  // As it was put together: what is known may have changed since.
+  const plan = parcel.shipments.find(({ header }) => header.place !== undefined)?.plan.name
+  await context.mark(sequences, { plan, kind: parcel.kind, n: sequences.length, at: run.world.now() })
   try {
     const answer = endpoint.client.request({
       method: 'POST',

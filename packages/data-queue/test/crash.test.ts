@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { createFhirClient } from '@fhir-outbox/fhir-client'
 import { isLease } from '@fhir-outbox/queue-core'
 import { openFsStorage } from '@fhir-outbox/storage-fs'
+import { openDataQueue } from '../src/index.js'
 import { arrived, bench, observation } from './bench.js'
 
 async function directory(): Promise<string> {
@@ -55,3 +57,53 @@ it('asks the server about an entry that was marked when the process died, and do
   expect(await second.receipt(sequence)).toMatchObject({ status: 200, alreadyThere: true })
   expect(arrived(set.mock)).toEqual(['marked'])
 })
+
+it('asks about bytes where they were put: a Binary that never left is no success', async () => {
+  const path = await directory()
+  const posted: string[] = []
+  let dies = true
+  const statement = {
+    resourceType: 'CapabilityStatement',
+    rest: [
+      {
+        mode: 'server',
+        resource: [
+          {
+            type: 'Binary',
+            updateCreate: true,
+            interaction: ['create', 'update', 'read', 'search-type'].map((code) => ({ code })),
+          },
+        ],
+      },
+    ],
+  }
+  const fhir = createFhirClient({
+    baseUrl: 'https://fhir.example.org',
+    async send({ method, url }) {
+      const { pathname } = new URL(url)
+      if (pathname === '/metadata') return Response.json(statement)
+      // Whoever asks for the type gets a list, which says nothing about one of them.
+      if (method === 'GET' && pathname === '/Binary') return Response.json({ resourceType: 'Bundle' })
+      if (method === 'GET') return new Response(null, { status: 404 })
+      posted.push(pathname)
+      if (dies) return await new Promise(() => undefined)
+      return new Response(null, { status: 201 })
+    },
+  })
+  const first = openDataQueue({ storage: await openFsStorage({ directory: path }), fhir })
+  const bytes = Uint8Array.of(1, 2)
+  for (let count = 0; count < 2; count++) await first.binary(bytes, 'application/pdf', { wait: 0 })
+  first.start()
+  await until(() => posted.length === 1)
+  await until(async () => (await first.stats()).leased === 2)
+  await first.close()
+  dies = false
+  const second = openDataQueue({ storage: await openFsStorage({ directory: path }), fhir })
+  onTestFinished(() => second.close())
+  expect(await second.flush()).toMatchObject({ delivered: 2, waiting: 0 })
+  expect(posted).toHaveLength(3)
+})
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { combineEvidence, type Evidence } from '../src/index.js'
+import { createFhirClient } from '@fhir-outbox/fhir-client'
+import { combineEvidence, createDossier, type Evidence } from '../src/index.js'
 
 const before: Evidence = {
   v: 1,
@@ -39,5 +40,26 @@ describe('evidence that is gathered again', () => {
       scopes: 'system/Observation.c',
       learned: lasting,
     })
+  })
+
+  it('keeps what a delivery learns in the meantime', async () => {
+    let meanwhile = async (): Promise<void> => undefined
+    const statement = {
+      resourceType: 'CapabilityStatement',
+      software: { name: 'x' },
+      rest: [{ mode: 'server' }],
+    }
+    const client = createFhirClient({
+      baseUrl: 'https://fhir.example.org',
+      async send() {
+        await meanwhile()
+        return Response.json(statement)
+      },
+    })
+    const dossier = createDossier({ client, notes: undefined, now: Date.now, changed: () => undefined })
+    await dossier.refresh()
+    meanwhile = () => dossier.learn({ notAtomic: true })
+    await dossier.refresh()
+    expect(dossier.current().learned).toEqual({ notAtomic: true })
   })
 })

@@ -86,6 +86,30 @@ describe('openOutbox: unknown outcomes', () => {
     await w.outbox.close()
   })
 
+  it('a closed gate ages nobody: what could not be found out meanwhile is not given up for it', async () => {
+    let lost = false
+    const w = world({
+      defaults: { unknownGiveUpMs: 3_600_000 },
+      async *answer(_entries, context) {
+        if (!lost) {
+          lost = true
+          await context.mark([1])
+          yield [{ sequence: 1, kind: 'unknown', failure: lostReply }]
+        } else if (w.time.now() < 10_000_000) {
+          const failure = { code: 'ERR_CONNECT', message: 'offline' }
+          yield [{ sequence: 1, kind: 'unknown', failure, closesGate: { failure } }]
+        } else yield [{ sequence: 1, kind: 'unknown', failure: lostReply, spent: true }]
+      },
+    })
+    await w.add()
+    w.outbox.start()
+    await w.time.advance(10_000_000 + 900_000)
+    expect((await w.outbox.read(1))?.state).toBe('unknown')
+    await w.time.advance(3_600_000)
+    expect(await w.outbox.settled(1)).toMatchObject({ state: 'dead', reason: 'parked' })
+    await w.outbox.close()
+  })
+
   it('an entry proven not applied is sent again', async () => {
     let round = 0
     const w = world({

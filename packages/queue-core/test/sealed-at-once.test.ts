@@ -31,6 +31,7 @@ function foreign(): RecordCipher {
   const later = async (bytes: Uint8Array | Promise<Uint8Array>): Promise<Uint8Array> => bytes
   const promiseOf = (bytes: Uint8Array | Promise<Uint8Array>): Promise<Uint8Array> => {
     const own = later(bytes)
+    // oxlint-disable-next-line unicorn/no-thenable -- what a library hands out is the point
     return { then: own.then.bind(own) } as Promise<Uint8Array>
   }
   return {

@@ -55,6 +55,8 @@ export interface GateKeeper {
   nextTrialInMs(fruitless: ReadonlySet<string>): number | undefined
   /** For how much of the last `ms` this outbox was open and the gate, as far as it knew, too. */
   openMs(gate: string, ms: number): number
+  /** For how much of the last `ms` this outbox knew the gate to be closed. */
+  closedMs(gate: string, ms: number): number
   status(): GateStatus[]
   /** Why something is closed, if anything is. */
   blockedBy(): Failure | undefined
@@ -107,6 +109,17 @@ export function gateKeeper(
     record.wait = wait
     record.trialAt = environment.now() + (record.askedMeanwhile ? 0 : wait)
     record.askedMeanwhile = false
+  }
+
+  function closedMs(gate: string, ms: number): number {
+    const now = environment.now()
+    const from = Math.max(since, now - ms)
+    const record = recordOf(gate)
+    const closedNow = record.closure === undefined ? 0 : Math.max(0, now - Math.max(from, record.closedAt))
+    return record.closures.reduce(
+      (sum, closure) => sum + Math.max(0, Math.min(now, closure.to) - Math.max(from, closure.from)),
+      closedNow,
+    )
   }
 
   return {
@@ -177,15 +190,9 @@ export function gateKeeper(
     },
     openMs(gate, ms) {
       const now = environment.now()
-      const from = Math.max(since, now - ms)
-      const record = recordOf(gate)
-      const closedNow = record.closure === undefined ? 0 : Math.max(0, now - Math.max(from, record.closedAt))
-      const closed = record.closures.reduce(
-        (sum, closure) => sum + Math.max(0, Math.min(now, closure.to) - Math.max(from, closure.from)),
-        closedNow,
-      )
-      return Math.max(0, now - from - closed)
+      return Math.max(0, now - Math.max(since, now - ms) - closedMs(gate, ms))
     },
+    closedMs,
     status() {
       return [...gates].map(([gate, record]) => {
         const { closure } = record

@@ -55,7 +55,10 @@ export function createMarks({ storage, lease, uuid, signal, isOver, lose, sent }
       const noted = note(sequences, info)
       // Nobody may ever ask what has become of it.
       const done = noted.catch(() => undefined)
-      for (const sequence of sequences) pending.set(sequence, done)
+      for (const sequence of sequences) {
+        const earlier = pending.get(sequence)
+        pending.set(sequence, earlier === undefined ? done : Promise.all([earlier, done]))
+      }
       return {
         noted,
         async leave() {

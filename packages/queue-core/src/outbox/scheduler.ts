@@ -137,7 +137,9 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
         continue
       }
       // A trial finds out about the gate; whatever has outlived its time goes when it is open again.
-      const good = trial === undefined ? await endExpired(world, lease) : lease.entries
+      const good = (trial === undefined ? await endExpired(world, lease) : lease.entries).map((entry) =>
+        agedOnlyWhileOpen(entry, lease.gate),
+      )
       const entries = suspects.together(lease.lane, good)
       if (entries.length < good.length) await release(lease, good.slice(entries.length))
       if (entries.length > 0) deliver({ lease, entries, askedAt }, trial !== undefined)
@@ -147,6 +149,13 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
     const trialIn = gates.nextTrialInMs(tried)
     if (nextDue === undefined || trialIn === undefined) return nextDue ?? trialIn
     return Math.min(nextDue, trialIn)
+  }
+
+  /** A closed gate ages no entry: nobody could find out anything meanwhile. */
+  function agedOnlyWhileOpen(entry: LeasedEntry, gate: string): LeasedEntry {
+    const { troubledForMs } = entry
+    if (troubledForMs === undefined) return entry
+    return { ...entry, troubledForMs: Math.max(0, troubledForMs - gates.closedMs(gate, troubledForMs)) }
   }
 
   async function takeLease(trial: string | undefined): ReturnType<QueueStorage['lease']> {

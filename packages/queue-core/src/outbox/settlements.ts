@@ -32,7 +32,7 @@ function isOpen(outcome: Outcome): outcome is OpenOutcome {
 }
 
 function isHash(hash: string | Promise<string> | undefined): hash is string | undefined {
-  return !(hash instanceof Promise)
+  return typeof hash !== 'object'
 }
 
 /** Hashes of what was delivered. One promise for all of them, and only large contents wait for it. */
@@ -106,7 +106,9 @@ export function createJudge(options: {
     const state = outcome.kind === 'unknown' ? 'unknown' : 'waiting'
     // The destination is to blame: nothing is spent, and the gate does the waiting.
     if (outcome.closesGate !== undefined) return retry(entry, state, failure, asked ?? 0, false)
-    if (state === 'unknown' && (entry.troubledForMs ?? 0) >= defaults.unknownGiveUpMs) {
+    // Whoever names a time is about to look again; that may end later, but not never.
+    const giveUpMs = defaults.unknownGiveUpMs * (asked === undefined ? 1 : 2)
+    if (state === 'unknown' && (entry.troubledForMs ?? 0) >= giveUpMs) {
       return dead(entry, 'parked', failure)
     }
     const delayMs = asked ?? (state === 'unknown' ? unknownWait() : laneWait())
