@@ -1,9 +1,9 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { agent } from './support/agent.js'
+import { agent, type Result } from './support/agent.js'
 import { startMock } from './support/mock.js'
-import { observation } from './support/samples.js'
+import { collection, observation } from './support/samples.js'
 import { tempDirectory } from './support/temp.js'
 
 /** A queue with one delivered entry (1) and one dead letter (2), whose content holds a marker. */
@@ -62,12 +62,15 @@ describe('a dead letter', () => {
     expect(mock.state.resources('Observation')).toHaveLength(2)
   })
 
-  test('can be discarded, with a reason that stays, and only once', async () => {
+  test('can be discarded, with a reason that stays', async () => {
     const { directory } = await queueWithDeadLetter()
     const discard = ['dead-letters', 'discard', '2', '--directory', directory, '--reason', 'a test entry']
     expect(await agent(discard)).toMatchObject({ code: 0, stdout: '2 discarded\n' })
-    expect(await agent(discard)).toMatchObject({ code: 2, stdout: '' })
-    expect((await agent(['show', '2', '--directory', directory])).stdout).toContain('a test entry')
+    const again = [...discard.slice(0, -1), 'another reason', '--actor', 'ada']
+    expect((await agent(again)).stdout).toMatch(/^2 discarded; so decided before, by (?!ada)/)
+    const shown = (await agent(['show', '2', '--directory', directory])).stdout
+    expect(shown).not.toContain('another reason')
+    expect(shown).toContain('a test entry')
     expect(await agent(['dead-letters', '--directory', directory])).toMatchObject({ code: 0, stdout: '' })
   })
 
@@ -89,6 +92,46 @@ describe('a dead letter', () => {
     const { code, stderr } = await agent(['dead-letters', 'discard', '2', '--directory', directory])
     expect(code).toBe(2)
     expect(stderr).toContain('--reason')
+  })
+})
+
+describe('a decision about several', () => {
+  test('goes on after one that fails, and can be repeated', async () => {
+    const directory = await tempDirectory()
+    const stdin = JSON.stringify(collection(observation('a'), observation('b'), observation('c')))
+    const server = ['--server', 'http://127.0.0.1:9/fhir', '--wait', '0']
+    await agent(['send', '-', ...server, '--directory', directory], { stdin })
+    const withdraw = (...more: string[]): Promise<Result> =>
+      agent(['withdraw', ...more, '--actor', 'ada', '--reason', 'gone', '--directory', directory])
+    const first = await withdraw('1', '99', '1', '2')
+    expect(first).toMatchObject({ code: 2, stdout: '1 withdrawn\n2 withdrawn\n' })
+    expect(first.stderr).toContain('there is no entry 99')
+    const again = await withdraw('1', '99', '2', '3', '--json')
+    expect(again.code).toBe(2)
+    const decided = { event: 'decided', decision: 'withdraw', actor: 'ada' }
+    expect(again.events()).toEqual([
+      { ...decided, sequence: 1, already: true },
+      expect.objectContaining({ event: 'error', sequence: 99, code: 'ERR_NO_SUCH_ENTRY' }),
+      { ...decided, sequence: 2, already: true },
+      { ...decided, sequence: 3 },
+    ])
+    expect(await withdraw('1', '2', '3')).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('ends with the first failure, and takes no other decision for its own', async () => {
+    const { directory, mock, server } = await queueWithDeadLetter()
+    const decide = (kind: string, ...more: string[]): Promise<Result> =>
+      agent(['dead-letters', kind, ...more, '--actor', 'ada', '--reason', 'mended', '--directory', directory])
+    expect(await decide('redrive', '2')).toMatchObject({ code: 0 })
+    expect((await decide('redrive', '2')).stdout).toMatch(/^2 waits again; .*; so decided before, by ada\n$/)
+    mock.faults.add({ method: 'POST', url: '/fhir/Observation', fault: { kind: 'status', status: 401 } })
+    expect(await agent(['flush', ...server])).toMatchObject({ code: 6 })
+    expect((await decide('redrive', '2')).stdout).toContain('so decided before, by ada')
+    const discarded = await decide('discard', '2', '1')
+    expect(discarded).toMatchObject({ code: 2, stdout: '' })
+    expect(discarded.stderr).toMatch(/entry 2 is waiting, .*\n.*\n.*entry 1 is delivered, /)
+    // The server has said so, and nobody's word is needed.
+    expect(await decide('assume-delivered', '1')).toMatchObject({ code: 2 })
   })
 })
 

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { agent, startDaemon, type Result } from './support/agent.js'
@@ -90,7 +90,6 @@ describe('granted scopes', () => {
     // Nobody else waits for it for ever: a person can take it back.
     const withdraw = ['withdraw', '1', '--reason', 'no scope for it', '--directory', directory]
     expect(await agent(withdraw)).toMatchObject({ code: 0, stdout: '1 withdrawn\n' })
-    expect(await agent(withdraw)).toMatchObject({ code: 2 })
     expect(await agent(['flush', ...place], { env })).toMatchObject({ code: 0, stdout: '0 delivered\n' })
   })
 })
@@ -172,19 +171,43 @@ describe('a queue', () => {
     expect(stdout).toContain('last asked this server at 20')
   })
 
-  test('that is sealed and owned cannot be read, and that is said', async () => {
+  test('that is sealed is read with its key, also beside its owner, and without the key that is said', async () => {
+    const { fhir } = await startMock()
+    const home = await tempDirectory()
+    const [config, unsealed] = [join(home, 'config.json'), join(home, 'unsealed.json')]
+    const sealing = { keyId: 'k1', keyFile: 'records.key' }
+    await agent(['keys', 'generate', '--records', join(home, 'records.key')])
+    await writeFile(config, JSON.stringify({ server: fhir, directory: 'home', sealing }))
+    await writeFile(unsealed, JSON.stringify({ server: fhir, directory: 'home' }))
+    await mkdir(join(home, 'home', 'queue'), { recursive: true })
+    expect((await agent(['doctor', '--config', config])).stdout).toContain('knows nothing of this server yet')
+    expect(await readdir(join(home, 'home', 'queue'))).toEqual([])
+    await agent(['send', '-', '--config', config], { stdin: JSON.stringify(observation('fine')) })
+    const owner = startDaemon(['--config', config])
+    await owner.event(({ event }) => event === 'opened')
+    const told = await agent(['doctor', '--config', config])
+    expect(told.code).toBe(0)
+    expect(told.stdout).toContain('last asked this server at 20')
+    expect(told.stdout).toContain('Learned: Observation is found by our key, is found at once.')
+    const withoutKey = await agent(['doctor', '--config', unsealed])
+    expect(withoutKey.code).toBe(0)
+    expect(withoutKey.stdout).toContain(`${join(home, 'home', 'queue')} is sealed: `)
+    expect(withoutKey.stdout).not.toContain('knows nothing')
+  })
+
+  test('that is not sealed is not read as if it were', async () => {
     const { fhir } = await startMock()
     const home = await tempDirectory()
     const config = join(home, 'config.json')
     const sealing = { keyId: 'k1', keyFile: 'records.key' }
     await agent(['keys', 'generate', '--records', join(home, 'records.key')])
-    await writeFile(config, JSON.stringify({ server: fhir, directory: 'home', sealing }))
-    const owner = startDaemon(['--config', config])
-    await owner.event(({ event }) => event === 'opened')
+    await writeFile(config, JSON.stringify({ server: fhir, directory: '.', sealing }))
+    await agent(['send', '-', '--server', fhir, '--directory', home], {
+      stdin: JSON.stringify(observation('fine')),
+    })
     const { code, stdout } = await agent(['doctor', '--config', config])
-    expect(code).toBe(0)
-    expect(stdout).toContain(`is in use by this process (pid ${process.pid})`)
-    expect(stdout).toContain('The queue is sealed: what it has learned cannot be read beside that process')
+    expect(code).toBe(4)
+    expect(stdout).toMatch(/Queue: .* cannot be read: .*not sealed/)
   })
 
   test('that cannot be opened is no reason to say nothing else', async () => {

@@ -118,6 +118,16 @@ describe('a sealed queue', () => {
     expect(shown.stdout).toContain(marker)
   })
 
+  it('takes nothing in clear when the settings have lost its key', async () => {
+    const { directory, configFile, reading } = await place({ keyId: 'k1', keyFile: 'records.key' })
+    await agent(['keys', 'generate', '--records', join(directory, 'records.key')])
+    await agent(['send', reading, '-c', configFile, '--wait', '0'])
+    await configure(directory)
+    const sent = await agent(['send', reading, '-c', configFile, '--wait', '0'])
+    expect(sent).toMatchObject({ code: 6, stderr: expect.stringContaining('is sealed') as unknown })
+    expect(await stored(directory, marker)).toBe(false)
+  })
+
   it('is what sealing envelopes at the last moment asks for', async () => {
     const { directory, configFile, reading } = await place()
     await agent(['keys', 'generate', join(directory, 'keys'), '--bits', '2048', '--key-id', 'hospital'])

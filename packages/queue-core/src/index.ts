@@ -44,6 +44,7 @@ export type {
 export { leaseLost, noteConflict, queueFull, storageClosed, wrongState } from './refusals.js'
 export { steadyClock, type SteadyClock } from './internal/steady-clock.js'
 export type { RecordCipher } from './sealed/record-cipher.js'
+export { sealedNoteName } from './sealed/foundation.js'
 export { sealedRecords } from './sealed/sealed-records.js'
 export { sealStorage, type SealStorageOptions } from './sealed/seal-storage.js'
 export type { WipeRecord } from './outbox/wipe.js'

@@ -23,10 +23,15 @@ export function remark(console: Console, sentence: string): void {
   if (!console.json) console.err.write(`${sentence}\n`)
 }
 
-/** One clear sentence and the way out. Never a stack, never content. */
-export function reportError(console: Console, error: unknown): void {
+/** One clear sentence and the way out. Never a stack, never content. `facts` are for programs: what it is about. */
+export function reportError(
+  console: Console,
+  error: unknown,
+  facts: Readonly<Record<string, unknown>> = {},
+): void {
   const { code, message, hint } = describeError(error)
-  if (console.json) console.out.write(`${JSON.stringify({ event: 'error', code, message, hint })}\n`)
+  if (console.json)
+    console.out.write(`${JSON.stringify({ event: 'error', ...facts, code, message, hint })}\n`)
   else console.err.write(`fhir-outbox: ${ended(message)}${hint === '' ? '' : `\n  ${hint}`}\n`)
 }
 

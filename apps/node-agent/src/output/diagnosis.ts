@@ -9,7 +9,7 @@ export interface Diagnosis extends PlanReport {
   }
   readonly queue: {
     readonly directory: string
-    readonly state: 'read' | 'none' | 'in-use' | 'unreadable'
+    readonly state: 'read' | 'none' | 'sealed' | 'unreadable'
     readonly failure?: { readonly code: string; readonly message: string }
     /** What is noted in it about this server. */
     readonly evidence?: Evidence
@@ -70,10 +70,9 @@ function triedOut({ canaries }: Evidence, tryOut: boolean): readonly string[] {
 function queueWords({ directory, state, failure, evidence }: Diagnosis['queue']): readonly string[] {
   if (state === 'none') return [`none yet in ${directory}`]
   if (state === 'unreadable') return [`${directory} cannot be read: ${failure?.message ?? ''}`]
-  if (state === 'in-use')
+  if (state === 'sealed')
     return [
-      failure?.message ?? '',
-      'The queue is sealed: what it has learned cannot be read beside that process; stop it to see.',
+      `${directory} is sealed: what it has learned is told to who has its key as "sealing" in the config`,
     ]
   if (evidence === undefined) return [`${directory} knows nothing of this server yet`]
   const learned = learnedWords(evidence)

@@ -1,5 +1,6 @@
 import type { DataQueue } from '@fhir-outbox/data-queue'
 import type { Failure } from '@fhir-outbox/queue-core'
+import { trackBlockers } from './blockers.js'
 
 /** A timer that is set for longer fires at once. */
 const longestTimerMs = 2 ** 31 - 1
@@ -23,41 +24,40 @@ export interface DeliverOptions {
 }
 
 /**
- * Delivers until everything watched is settled, the time is over, the caller aborts, or a destination turns out
- * to be closed, or an entry is put off for longer than that: then waiting longer would not help now.
+ * Delivers until everything watched is settled, the time is over, the caller aborts, or nothing more goes because
+ * a destination turns out to be closed, or an entry is put off for longer than that: then waiting longer would not
+ * help now.
  */
-export async function deliver(queue: DataQueue, options: DeliverOptions): Promise<Delivery> {
+export async function deliver(
+  queue: Pick<DataQueue, 'stats' | 'subscribe' | 'start' | 'stop'>,
+  options: DeliverOptions,
+): Promise<Delivery> {
   const { sequences, onProgress } = options
   const total = sequences?.size ?? (await queue.stats()).waiting
   const rejected: { sequence: number; failure: Failure }[] = []
   let delivered = 0
-  let blockedBy: Failure | undefined
+  const blockers = trackBlockers()
   const { promise: over, resolve: finish } = deferred()
   const until = performance.now() + options.waitMs
   const settledAll = (): boolean => delivered + rejected.length >= total
   const unsubscribe = queue.subscribe((event) => {
+    blockers.see(event)
     switch (event.type) {
       case 'delivered':
       case 'rejected':
       case 'parked':
-        blockedBy = undefined
         if (sequences !== undefined && !sequences.has(event.sequence)) return
         if (event.type === 'delivered') delivered += 1
         else rejected.push({ sequence: event.sequence, failure: event.failure })
         onProgress(delivered + rejected.length, total)
         if (settledAll()) finish()
         return
-      case 'gate-closed':
-        blockedBy = event.gate.failure
-        finish()
-        return
-      case 'gate-opened':
-        blockedBy = undefined
+      case 'drained':
+        // What goes elsewhere has gone.
+        if (blockers.gateIsClosed()) finish()
         return
       case 'unknown':
       case 'retried':
-        // Those behind the one that is stuck were only not asked about.
-        if (blockedBy === undefined || event.failure.code !== 'ERR_NO_OUTCOME') blockedBy = event.failure
         // Everything keeps one order: what comes behind it waits as long. What the server does not take is not
         // looked at anew within minutes.
         if (event.delayMs > until - performance.now() || event.failure.code === 'ERR_UNSUPPORTED') finish()
@@ -80,6 +80,7 @@ export async function deliver(queue: DataQueue, options: DeliverOptions): Promis
     unsubscribe()
   }
   const waiting = total - delivered - rejected.length
+  const blockedBy = blockers.worst()
   return { delivered, waiting, rejected, ...(waiting === 0 || blockedBy === undefined ? {} : { blockedBy }) }
 }
 

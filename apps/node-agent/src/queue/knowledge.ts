@@ -1,51 +1,65 @@
 import { createDossier, type Evidence } from '@fhir-outbox/data-queue'
 import type { FhirClient } from '@fhir-outbox/fhir-client'
-import type { NoteStore } from '@fhir-outbox/queue-core'
+import {
+  memoryStorage,
+  noteConflict,
+  sealedNoteName,
+  sealStorage,
+  type NoteStore,
+} from '@fhir-outbox/queue-core'
 import { inspectFsStorage } from '@fhir-outbox/storage-fs'
 import type { Home } from '../config/load.js'
-import { describeError } from '../output/console.js'
-import { isMissing, openStorage, queueFolder } from './open.js'
+import { isMissing, queueFolder } from './open.js'
+import { cipherOf } from './sealing.js'
 
 /** What the stored queue knows of a server. */
 export interface Knowledge {
-  /** `none`: there is no queue yet. `in-use`: it is sealed, and another process has it. */
-  readonly state: 'read' | 'none' | 'in-use' | 'unreadable'
+  /** `none`: there is no queue yet. `sealed`: the settings have no key for it. */
+  readonly state: 'read' | 'none' | 'sealed' | 'unreadable'
   /** Why it could not be read. */
   readonly error?: unknown
   /** Absent when it has never asked that server. */
   readonly evidence?: Evidence
 }
 
-/** Reads what the queue knows of the client's server. Changes nothing, makes no queue, and asks no server. */
+/**
+ * Reads what the queue knows of the client's server, also beside the process that uses it. Changes nothing, makes no
+ * queue, takes no lock, and asks no server.
+ */
 export async function knowledgeOf(home: Home, client: FhirClient): Promise<Knowledge> {
   if (await isMissing(home)) return { state: 'none' }
   try {
-    const evidence = await withNotes(home, (notes) =>
-      createDossier({ client, notes, now: Date.now, changed: () => undefined }).load(),
-    )
+    const notes = await notesOf(home)
+    if (notes === 'sealed') return { state: 'sealed' }
+    const evidence = await createDossier({ client, notes, now: Date.now, changed: () => undefined }).load()
     return { state: 'read', ...(evidence.at === '' ? {} : { evidence }) }
   } catch (error) {
-    const inUse = describeError(error).code === 'ERR_STORAGE_LOCKED'
-    return { state: inUse ? 'in-use' : 'unreadable', error }
+    return { state: 'unreadable', error }
   }
 }
 
-/** Notes are read beside the process that uses the queue; sealed ones need the queue, whose keys are among them. */
-async function withNotes<T>(home: Home, read: (notes: NoteStore) => Promise<T>): Promise<T> {
-  if (home.sealing === undefined) {
-    const { notes } = await inspectFsStorage(queueFolder(home))
-    return await read({
-      get: async (name) => {
-        const bytes = notes.get(name)
-        return bytes === undefined ? undefined : { bytes, version: 1 }
-      },
-      put: async () => 1,
-    })
-  }
-  const storage = await openStorage(home)
-  try {
-    return await read(storage.notes)
-  } finally {
-    await storage.close()
+/** Opens what stands in the notes, or says that it cannot without the key. Nothing below is ever written. */
+async function notesOf(home: Home): Promise<NoteStore | 'sealed'> {
+  const { notes, stats } = await inspectFsStorage(queueFolder(home))
+  const isSealed = notes.has(sealedNoteName)
+  if (home.sealing === undefined) return isSealed ? 'sealed' : picture(notes)
+  const cipher = await cipherOf(home.sealing)
+  // Nothing is in it yet, and sealing would begin with a note.
+  if (!isSealed && stats.accepted === 0) return picture(notes)
+  const below = { ...memoryStorage(), notes: picture(notes), stats: async () => stats }
+  return sealStorage(below, cipher).notes
+}
+
+/** The notes of that moment. Whoever puts one learns that somebody else was faster. */
+function picture(notes: ReadonlyMap<string, Uint8Array>): NoteStore {
+  return {
+    get: async (name) => {
+      const bytes = notes.get(name)
+      return bytes === undefined ? undefined : { bytes, version: 1 }
+    },
+    put: async (_name, _bytes, expected) => {
+      throw noteConflict(1, expected)
+    },
+    names: async () => [...notes.keys()],
   }
 }

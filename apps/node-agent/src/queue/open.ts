@@ -10,7 +10,7 @@ import {
 import { createSealer, importRecipient, type Recipient } from '@fhir-outbox/envelope-crypto'
 import { createFhirClient, type FhirClient } from '@fhir-outbox/fhir-client'
 import { keepAliveSender } from '@fhir-outbox/fhir-client/node'
-import { memoryStorage, sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
+import { memoryStorage, sealedNoteName, sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
 import type { TokenSource } from '@fhir-outbox/smart-auth'
 import { openFsStorage } from '@fhir-outbox/storage-fs'
 import { AgentError } from '../agent-error.js'
@@ -43,7 +43,17 @@ export async function openStorage(home: Home): Promise<QueueStorage> {
     directory: queueFolder(home),
     ...(home.clock === undefined ? {} : { now: home.clock.now }),
   })
-  return cipher === undefined ? storage : sealStorage(storage, cipher)
+  if (cipher !== undefined) return sealStorage(storage, cipher)
+  if ((await storage.notes.get(sealedNoteName)) === undefined) return storage
+  await storage.close()
+  // Whatever came now would stand in clear among what is sealed.
+  throw new AgentError(
+    'ERR_BAD_SEALING_KEY',
+    `${queueFolder(home)} is sealed, and the settings have no key.`,
+    {
+      hint: 'Add "sealing" to the config file, with the key that the queue was sealed with.',
+    },
+  )
 }
 
 /** Whether there is no queue yet: nothing is to be made by whoever only looks. */

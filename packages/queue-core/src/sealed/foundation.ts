@@ -15,8 +15,11 @@ export function isPlainName(name: string): boolean {
   return name.startsWith(plainPrefix)
 }
 
-/** Name of the note in which a sealed storage keeps its id and its sealed hash key. */
-export const foundationName = 'fhir-outbox-sealed'
+/**
+ * Name of the note in which a sealed storage keeps its id and its sealed hash key: a storage below that has it is sealed,
+ * and what is appended without the cipher stands in it in clear.
+ */
+export const sealedNoteName = 'fhir-outbox-sealed'
 
 const idBytes = 16
 const hashKeyBytes = 32
@@ -80,7 +83,7 @@ async function readFoundation(
       await sealNotesAnew(storage, cipher, sealer)
       // Last: an old hash key says that the notes may be old, too.
       const fresh = packFoundation(id, await sealer.seal('hash-key', '', hashKey))
-      await storage.notes.put(foundationName, fresh, version)
+      await storage.notes.put(sealedNoteName, fresh, version)
     })
   }
   return { sealer, labels: createLabels(hashKey) }
@@ -115,7 +118,7 @@ async function unlessBeaten(work: () => Promise<unknown>): Promise<void> {
 
 /** Reads the foundation, or lays it when the storage is new. */
 export async function layFoundation(storage: QueueStorage, cipher: RecordCipher): Promise<Foundation> {
-  const found = await storage.notes.get(foundationName)
+  const found = await storage.notes.get(sealedNoteName)
   if (found !== undefined) return await readFoundation(storage, cipher, found)
   if ((await storage.stats()).accepted > 0) {
     throw formatError(
@@ -125,7 +128,7 @@ export async function layFoundation(storage: QueueStorage, cipher: RecordCipher)
   }
   const { foundation, note } = await newFoundation(cipher)
   try {
-    await storage.notes.put(foundationName, note, 0)
+    await storage.notes.put(sealedNoteName, note, 0)
     return foundation
   } catch (error) {
     // Another handle was faster: its key is the one that counts.

@@ -2,7 +2,7 @@ import { QueueError } from '../errors.js'
 import type { InOrder } from '../internal/in-order.js'
 import type { KeptNote, NoteStore, QueueStorage } from '../storage-port.js'
 import { checkNote, checkNoteName, storageLimits } from '../validate.js'
-import { foundationName, isPlainName, type Foundation } from './foundation.js'
+import { sealedNoteName, isPlainName, type Foundation } from './foundation.js'
 import { packNamed, unpackNamed } from './record.js'
 import type { RecordSealer } from './sealer.js'
 
@@ -77,7 +77,7 @@ export async function sealKept(
 ): Promise<KeptNote[]> {
   const copies = keep.map(({ name, bytes }) => ({ name, packed: packNamed(name, bytes) }))
   const { sealer, labels } = await foundation()
-  const known = (await storage.notes.names?.()) ?? [foundationName]
+  const known = (await storage.notes.names?.()) ?? [sealedNoteName]
   const plain = known.filter(isPlainName).map(async (name) => {
     const note = await storage.notes.get(name)
     return note === undefined ? [] : [{ name, bytes: note.bytes }]

@@ -1,5 +1,5 @@
 import type { Entry, QueueStorage } from '../storage-port.js'
-import { foundationName, isPlainName, sealedHashKeyIn } from './foundation.js'
+import { sealedNoteName, isPlainName, sealedHashKeyIn } from './foundation.js'
 import { recordsOf } from './record.js'
 
 const pageLength = 100
@@ -25,10 +25,10 @@ function recordsOfEntry({ header, payload, note, mark }: Entry): Uint8Array[] {
  * const counts = await keysInUse(sealedRecords(await openFsStorage({ directory })))
  */
 export async function* sealedRecords(storage: QueueStorage): AsyncGenerator<Uint8Array> {
-  for (const name of (await storage.notes.names?.()) ?? [foundationName]) {
-    if (isPlainName(name) && name !== foundationName) continue
+  for (const name of (await storage.notes.names?.()) ?? [sealedNoteName]) {
+    if (isPlainName(name) && name !== sealedNoteName) continue
     const note = await storage.notes.get(name)
-    if (note !== undefined) yield name === foundationName ? sealedHashKeyIn(note.bytes) : note.bytes
+    if (note !== undefined) yield name === sealedNoteName ? sealedHashKeyIn(note.bytes) : note.bytes
   }
   for (let after = 0; ;) {
     const page = await storage.list({ after, limit: pageLength })
