@@ -87,7 +87,7 @@ export type ReadingTime =
   /** `measuredAt` without offset; the one of `gatewayTime` is added. */
   | { readonly quality: 'synchronized-local'; readonly measuredAt: string; readonly gatewayTime: string }
   /**
-   * The device reports a fault of its clock, and what the clock shows now is not known. `measuredAt`, a date-time,
+   * The device reports a fault of its clock, so that nothing the clock shows now is of use. `measuredAt`, a date-time,
    * stands as reported, with the offset of `gatewayTime` where it has none; a coincident time stamp without a device
    * time tells that nobody could check it.
    */

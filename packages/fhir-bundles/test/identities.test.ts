@@ -188,6 +188,24 @@ describe('the patient', () => {
     })
   })
 
+  test.each([
+    [{ given: ['X', 'Y'] }, { given: ['X'] }],
+    [{ given: ['X'] }, { given: ['X', 'Y'] }],
+    [{ family: 'Doe', given: ['X'] }, { family: 'Doe' }],
+    [{ family: 'Doe' }, { given: ['X'] }],
+  ])('of two names, %j and %j, the later one stands as a whole', (first, later) => {
+    const identifier = { system: 'urn:x:y', value: '1' }
+    const named = (name: object, more: object = {}) => ({
+      ...reading,
+      patient: { identifier: { ...identifier, ...more }, name },
+    })
+    const nameless = { ...reading, patient: { identifier } }
+    const { patients } = built([named(first, { type: 'MR' }), named(later), nameless])
+    expect(patients.map(({ name }) => name)).toEqual([[later]])
+    // The kind of identifier is joined: the later reading has not told it.
+    expect(patients[0]?.identifier).toMatchObject([{ type: { coding: [{ code: 'MR' }] }, ...identifier }])
+  })
+
   test('a logical id is referenced and nothing is uploaded', () => {
     const made = built([{ ...reading, patient: { id: 'p-1' } }])
     expect(made.patients).toEqual([])

@@ -58,13 +58,15 @@ describe('states of a measurement', () => {
   })
 
   test.each(['test', 'demo'] as const)('%s: the resource is marked as test data', (status) => {
-    expect(withStatus(status).pulses[0]?.meta.security).toEqual([
+    const security = withStatus(status).pulses[0]?.meta.security
+    expect(security).toEqual([
       {
         system: 'http://terminology.hl7.org/CodeSystem/v3-ActReason',
         code: 'HTEST',
         display: 'test health data',
       },
     ])
+    expect(() => Object.assign(security?.[0] ?? {}, { code: 'other' })).toThrow(TypeError)
   })
 
   test('manual: a note', () => {

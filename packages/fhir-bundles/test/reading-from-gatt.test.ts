@@ -230,10 +230,22 @@ describe('what is measured', () => {
     expect(named(measurements, 'glucose-meter-status')).toEqual([])
   })
 
-  test('without a clock to compare with, the time of a record with a time fault is not vouched for', () => {
-    const quality = (values: object) => read({ '2A18': glucose('0a', '70b011 0008'), ...values }).time.quality
-    expect(quality({})).toBe('time-fault')
-    expect(quality({ '2A2B': bytesOf('ea070302071e00010000') })).toBe('unsynchronized')
+  test('the time of a record with a time fault is not vouched for, whatever the clock shows now', () => {
+    const clock = { '2A2B': bytesOf('ea070302091e00010000') }
+    const timed = (status: string, values: object) =>
+      read({ '2A18': glucose('0a', `70b011 ${status}`), ...values })
+    expect(timed('0000', clock).time.quality).toBe('unsynchronized')
+    const { time } = timed('0008', {})
+    expect(time).toMatchObject({ quality: 'time-fault', measuredAt: '2026-03-02T07:00:00' })
+    const faulty = timed('0008', clock)
+    expect(faulty.time).toEqual(time)
+    const observations = (deviceBundle([faulty]).bundle?.entry ?? []).flatMap(({ resource }) =>
+      resource.resourceType === 'Observation' ? [resource] : [],
+    )
+    const [stamp] = observations.filter(({ subject }) => subject !== observations.at(-1)?.subject)
+    expect(stamp).not.toHaveProperty('valueDateTime')
+    expect(stamp?.dataAbsentReason?.coding).toMatchObject([{ code: 'unknown' }])
+    expect(observations.at(-1)?.effectiveDateTime).toBe('2026-03-02T07:00:00+01:00')
   })
 
   test('a record without concentration, and one of a reserved type', () => {

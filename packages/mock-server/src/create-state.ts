@@ -14,7 +14,7 @@ import { createDraft, type Repository } from './fhir/repository.js'
 import { checkResource } from './fhir/structure.js'
 import { write, type WriteContext } from './fhir/writes.js'
 import { plainCopy } from './json.js'
-import type { SeededRandom } from './random.js'
+import { trueUuid, type SeededRandom } from './random.js'
 import { exportState, parseExported, replaceList, replaceMap, replaceSet } from './saved-state.js'
 import type { Commit, MockState } from './state.js'
 import { noTrouble, type Trouble } from './server/call.js'
@@ -60,10 +60,11 @@ export function createStateStore(parts: StateParts): StateStore {
   const antispamTokens = new Set<string>()
   const received: ReceivedEnvelope[] = []
   const filed = new Map<string, string>()
-  // A key id is known from the moment it is handed out; its pair is made when first asked for.
+  // A key id is known from the moment it is handed out; its pair is made when first asked for. The seed makes neither:
+  // one id for the different keys of two mocks would send envelopes to a key that cannot open them.
   const made = new Map<string, ReceiverKeyPair | null>()
   const making = new Map<string, Promise<ReceiverKeyPair>>()
-  let keyId = random.uuid()
+  let keyId = trueUuid()
   made.set(keyId, null)
 
   const keyPair = async (id: string): Promise<ReceiverKeyPair | undefined> => {
@@ -175,7 +176,7 @@ export function createStateStore(parts: StateParts): StateStore {
         )
       },
       rotateKey: () => {
-        keyId = random.uuid()
+        keyId = trueUuid()
         made.set(keyId, null)
         return keyId
       },
@@ -233,11 +234,18 @@ export function createStateStore(parts: StateParts): StateStore {
       parts.signingKeys.load(saved.signingKeys)
       replaceMap(parts.jobs.all, saved.jobs)
       replaceMap(filed, saved.filed)
-      replaceMap(made, saved.keyPairs)
-      making.clear()
+      // An id without a pair is good only in the mock that handed it out: another one would make another pair for it.
+      const own = new Map(made)
+      replaceMap(
+        made,
+        saved.keyPairs
+          .filter(([id, pair]) => pair !== null || own.has(id))
+          .map(([id, pair]) => [id, pair ?? own.get(id) ?? null]),
+      )
       replaceSet(receipts, saved.receipts)
       replaceSet(antispamTokens, saved.antispamTokens)
       ;({ keyId } = saved)
+      if (!made.has(keyId)) state.c3pro.rotateKey()
       parts.pageSecret.set(saved.pageSecret)
     },
   }

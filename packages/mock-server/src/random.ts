@@ -24,18 +24,22 @@ export function createSeededRandom(seed: number): SeededRandom {
   }
   return {
     bytes,
-    uuid: () => {
-      const raw = bytes(16)
-      raw[6] = ((raw[6] ?? 0) & 0x0f) | 0x40
-      raw[8] = ((raw[8] ?? 0) & 0x3f) | 0x80
-      const hex = Array.from(raw, (byte) => byte.toString(16).padStart(2, '0')).join('')
-      return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join(
-        '-',
-      )
-    },
+    uuid: () => uuidOf(bytes(16)),
     save: () => [...words],
     load: ([a = 0, b = 0, c = 0, counter = 0]) => {
       words = [a, b, c, counter]
     },
   }
+}
+
+/** An id that no other mock has, whatever its seed. */
+export function trueUuid(): string {
+  return uuidOf(globalThis.crypto.getRandomValues(new Uint8Array(16)))
+}
+
+function uuidOf(raw: Uint8Array): string {
+  raw[6] = ((raw[6] ?? 0) & 0x0f) | 0x40
+  raw[8] = ((raw[8] ?? 0) & 0x3f) | 0x80
+  const hex = Array.from(raw, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }

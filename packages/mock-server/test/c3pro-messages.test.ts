@@ -87,6 +87,61 @@ describe('what the C3-PRO receiver finds in an envelope', () => {
     expect(rig.mock.state.commits.map(({ type }) => type)).toEqual(['Patient', 'Observation'])
   })
 
+  const create = (fullUrl: string, resource: object) => ({
+    fullUrl,
+    resource,
+    request: { method: 'POST', url: 'Observation' },
+  })
+  const [mine, again] = [1, 2].map((n) => `urn:uuid:00000000-0000-4000-8000-00000000001${n}`) as [
+    string,
+    string,
+  ]
+  const derived = { resourceType: 'Observation', status: 'final', code: { text: 'derived' } }
+  const repeated = {
+    resourceType: 'Bundle',
+    type: 'transaction',
+    entry: [
+      create(mine, { ...derived, identifier: [key] }),
+      create(again, { ...derived, meta: { tag: [{ system: key.system, code: key.value }] } }),
+      create('urn:uuid:00000000-0000-4000-8000-000000000013', {
+        ...derived,
+        derivedFrom: [{ reference: mine }, { reference: again }],
+      }),
+    ],
+  }
+
+  it('makes once what a delivery key names, also without conditions; others find it', async () => {
+    const rig = await openRig('msw')
+    const headers = await enter(rig)
+    const alone = { ...derived, identifier: [key] }
+    for (const resource of [repeated, repeated, alone])
+      await rig.write('POST', '/c3pro/encfhir', await seal(rig, resource), headers)
+    const stored = rig.mock.state.resources('Observation')
+    const [named, ...others] = stored
+    // What has no key and no condition is made each time, and points to the one that has.
+    expect(others).toHaveLength(2)
+    const reference = `Observation/${named?.id}`
+    for (const { derivedFrom } of others) expect(derivedFrom).toEqual([{ reference }, { reference }])
+    expect(rig.mock.state.c3pro.received.map(({ outcome }) => outcome)).toEqual([
+      'filed',
+      'filed',
+      'duplicate',
+    ])
+  })
+
+  it.each([
+    [true, 'duplicate', 1],
+    [false, 'filed', 2],
+  ] as const)('knows a delivery key that came alone: %s', async (deduplicates, outcome, count) => {
+    const rig = await openRig('msw', { profiles: { c3pro: { deduplicates } } })
+    const headers = await enter(rig)
+    const [first] = repeated.entry
+    for (const resource of [first?.resource, { ...repeated, entry: [first] }])
+      await rig.write('POST', '/c3pro/encfhir', await seal(rig, resource), headers)
+    expect(rig.mock.state.c3pro.received).toMatchObject([{ outcome: 'filed' }, { outcome }])
+    expect(rig.mock.state.resources('Observation')).toHaveLength(count)
+  })
+
   it('leaves nothing of a transaction with a bad entry', async () => {
     const rig = await openRig('msw')
     const headers = await enter(rig)
@@ -122,6 +177,29 @@ describe('envelopes of the suite jwe', () => {
       expect(rig.mock.state.resources('Observation')).toHaveLength(1)
     },
   )
+
+  it('are opened by any key that can, whichever is named first', async () => {
+    const rig = await openRig('msw')
+    const headers = await enter(rig)
+    const { keyId: old } = rig.mock.state.c3pro
+    rig.mock.state.c3pro.rotateKey()
+    const envelope = JSON.parse(
+      JSON.stringify(await sealJwe(rig, reading, {}, true)).replace('somebody-else', old),
+    ) as object
+    await rig.write('POST', '/c3pro/encfhir', envelope, headers)
+    const { received, keyId } = rig.mock.state.c3pro
+    expect(received).toMatchObject([{ outcome: 'filed', keyId }])
+  })
+
+  it('are malformed when the key id is no text', async () => {
+    const rig = await openRig('msw')
+    const headers = await enter(rig)
+    for (const kid of [7, null, {}, ['x'], ' ']) {
+      const answer = await rig.write('POST', '/c3pro/encfhir', await sealJwe(rig, reading, { kid }), headers)
+      expect([answer.status, (await json(answer))['error']]).toEqual([400, 'invalid_request'])
+    }
+    expect(rig.mock.state.c3pro.received).toEqual([])
+  })
 
   it('are not opened when they are damaged, made for another place, or by other algorithms', async () => {
     const rig = await openRig('msw')

@@ -65,12 +65,25 @@ describe('the C3-PRO receiver', () => {
     expect([wrong.status, wrong.headers.get('www-authenticate')]).toEqual([401, null])
     for (const _ of [1, 2]) await call('POST', 'fhir/QuestionnaireResponse', response)
     expect(rig.mock.state.resources('QuestionnaireResponse')).toHaveLength(2)
+    const part = { protected: 'e30', encrypted_key: 'AAAA', iv: 'AAAA', ciphertext: 'AAAA', tag: 'AAAA' }
+    const jwe = await call('POST', 'encfhir', part)
+    expect([jwe.status, (await jwe.text()).startsWith("{'error':'")]).toEqual([200, true])
+    expect(rig.mock.state.c3pro.received).toEqual([])
+    expect((await call('GET', 'jwks')).status).toBe(404)
   })
 
   it('takes single habits', async () => {
     const { text, register } = await begin({ like: '2016', trailingComma: false })
     expect(() => JSON.parse(text) as unknown).not.toThrow()
     expect((await register('NO-APP-RECEIPT')).status).toBe(201)
+  })
+
+  it('takes only the suites that it knows', async () => {
+    const { rig, call } = await begin({ suites: ['jwe'] })
+    const envelope = { key_id: rig.mock.state.c3pro.keyId, symmetric_key: '', message: '', version: '4.0.1' }
+    expect((await call('POST', 'encfhir', envelope)).status).toBe(400)
+    expect((await call('GET', 'jwks')).status).toBe(200)
+    expect(rig.mock.state.c3pro.received).toEqual([])
   })
 
   it('takes the plain resources that the original took, and no others', async () => {

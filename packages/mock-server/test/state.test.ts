@@ -22,11 +22,7 @@ describe('state', () => {
         client_secret: 's',
       })
       const token = await json(send('/auth/token', { method: 'POST', body }))
-      return [
-        ...mock.state.resources().map((resource) => resource.id),
-        token['access_token'],
-        mock.state.c3pro.keyId,
-      ]
+      return [...mock.state.resources().map((resource) => resource.id), token['access_token']]
     }
     const [first, again, other] = [await run(1), await run(1), await run(2)]
     expect(again).toEqual(first)
@@ -63,6 +59,25 @@ describe('state', () => {
     copy.mock.state.load([{ resourceType: 'Basic' }])
     mock.state.load([{ resourceType: 'Basic' }])
     expect(copy.mock.state.commits).toHaveLength(3)
+  })
+
+  it('gives every key an id of its own, whatever the seed and whatever is restored', async () => {
+    const { c3pro } = make().mock.state
+    const other = make().mock.state
+    expect(other.c3pro.keyId).not.toBe(c3pro.keyId)
+
+    // Saved before its key was made: the same place may go back, another one would make another key.
+    const early = other.export()
+    const { keyId } = other.c3pro
+    const certificate = await other.c3pro.certificatePem()
+    other.restore(early)
+    expect([other.c3pro.keyId, await other.c3pro.certificatePem()]).toEqual([keyId, certificate])
+    const stranger = make().mock.state
+    stranger.restore(early)
+    expect(stranger.c3pro.keyId).not.toBe(keyId)
+    await expect(stranger.c3pro.certificatePem(keyId)).rejects.toMatchObject({ code: 'ERR_MOCK_OPTIONS' })
+    stranger.restore(other.export())
+    expect([stranger.c3pro.keyId, await stranger.c3pro.certificatePem()]).toEqual([keyId, certificate])
   })
 
   it.each(['', '{', '{}', 'null', '{"format":"fhir-outbox-mock-state/1"}'])(

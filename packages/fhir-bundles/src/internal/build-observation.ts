@@ -2,6 +2,7 @@ import { isDecimal } from '../decimal.js'
 import type { BitsMeasurement, CompoundMeasurement, MeasuredValue, Measurement } from '../reading.js'
 import type {
   CodeableConcept,
+  Coding,
   Extension,
   Identifier,
   ObservationComponent,
@@ -74,11 +75,19 @@ export function buildObservation(measurement: Measurement, context: ObservationC
 }
 
 const NONE: readonly [] = []
-const TEST_DATA = { system: ACT_REASON, code: 'HTEST', display: 'test health data' }
+const securityLabels = new Map<'HTEST', Coding>()
+
+function testData(): Coding {
+  return remembered(securityLabels, 'HTEST', () => ({
+    system: ACT_REASON,
+    code: 'HTEST',
+    display: 'test health data',
+  }))
+}
 
 function addStates(resource: Observation, states: readonly StatusRow[]): void {
   resource.status = strongestStatus(states)
-  if (states.some(({ test }) => test)) resource.meta = { ...resource.meta, security: [TEST_DATA] }
+  if (states.some(({ test }) => test)) resource.meta = { ...resource.meta, security: [testData()] }
   if (states.some(({ setting }) => setting)) resource.subject = resource.device
   const interpretations = states.flatMap(({ interpretation }) => interpretation ?? [])
   if (interpretations.length > 0) {

@@ -92,8 +92,9 @@ type Compact<T> = {
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
 }
 
-/** True when the whole has every member of the part with the same content. */
+/** True when the whole has every member of the part with the same content; of lists, that is the same list. */
 export function isWithin(part: object, whole: object): boolean {
+  if (Array.isArray(part) && (!Array.isArray(whole) || part.length !== whole.length)) return false
   for (const name in part) {
     const a = (part as Fields)[name]
     const b = (whole as Fields)[name]

@@ -61,7 +61,19 @@ function addGateway(
 function addPatient(patients: Map<string, PatientIdentity>, patient: PatientIdentity): void {
   const key = patientMapKey(patient)
   const earlier = patients.get(key)
-  if (earlier === undefined || !isWithin(patient, earlier)) patients.set(key, { ...earlier, ...patient })
+  if (earlier === undefined) patients.set(key, patient)
+  else if (isIdentified(earlier) && isIdentified(patient) && !saysNothingNew(patient, earlier)) {
+    patients.set(key, {
+      ...earlier,
+      ...patient,
+      identifier: { ...earlier.identifier, ...patient.identifier },
+    })
+  }
+}
+
+/** Names are not joined: parts of two spellings would make a third one that nobody has given. */
+function saysNothingNew(later: IdentifiedPatient, earlier: IdentifiedPatient): boolean {
+  return isWithin(later, earlier) && (later.name === undefined || isWithin(earlier.name ?? {}, later.name))
 }
 
 export function isIdentified(patient: PatientIdentity): patient is IdentifiedPatient {

@@ -1,7 +1,8 @@
 import { asArray, isObject, parseJson } from '../json.js'
 import { idPattern, type Resource, type StoredVersion } from '../fhir/model.js'
-import { parseEntry } from '../fhir/bundle-entry.js'
+import { parseEntry, type BundleEntry } from '../fhir/bundle-entry.js'
 import { FhirProblem } from '../fhir/problem.js'
+import type { RepositoryView } from '../fhir/repository.js'
 import { checkResource } from '../fhir/structure.js'
 import { inEntry, runTransactionWrites } from '../fhir/transaction.js'
 import { createResource, updateResource, type WriteContext } from '../fhir/writes.js'
@@ -77,17 +78,20 @@ export async function consume(
   { locks, ...message }: Message,
   from: Origin,
 ): Promise<'relayed' | 'unknown-key'> {
-  let [lock] = locks
-  let pair: ReceiverKeyPair | undefined
-  for (const one of locks) {
-    pair = await parts.keyPair(one.keyId)
+  let known: (typeof locks)[number] | undefined
+  let plaintext: Uint8Array | undefined
+  for (const lock of locks) {
+    const pair = await parts.keyPair(lock.keyId)
     if (pair === undefined) continue
-    lock = one
+    known ??= lock
+    plaintext = await lock.open(pair.privateJwk, `${from.root}/c3pro/encfhir`)
+    if (plaintext === undefined) continue
+    known = lock
     break
   }
-  if (pair === undefined && parts.profile.knowsKeys === 'refuse') return 'unknown-key'
-  const plaintext = pair && (await lock.open(pair.privateJwk, `${from.root}/c3pro/encfhir`))
-  const record = { n: from.n, at: from.now, keyId: lock.keyId, ...message }
+  if (known === undefined && parts.profile.knowsKeys === 'refuse') return 'unknown-key'
+  const { keyId } = known ?? locks[0]
+  const record = { n: from.n, at: from.now, keyId, ...message }
   parts.received.push({ ...record, ...fileOpened(parts, plaintext, from) })
   return 'relayed'
 }
@@ -110,7 +114,10 @@ function fileOpened(
   }
 }
 
-/** All or nothing; the conditions inside are what makes it once. Nobody is there to read what it would read. */
+/**
+ * All or nothing. Conditions make a create once, or delivery keys where it has no condition. Nobody is there to read what
+ * it would read.
+ */
 function runTransaction(parts: ConsumerParts, bundle: Resource, from: Origin): Filed {
   const context = parts.open(`${from.root}/fhir`, from.now)
   const { fhirBase, profile } = context
@@ -118,10 +125,19 @@ function runTransaction(parts: ConsumerParts, bundle: Resource, from: Origin): F
   const entries = asArray(bundle['entry']).map((value, index) =>
     inEntry(index, () => parseEntry(value, index, { fhirBase, profile, check })),
   )
-  const results = runTransactionWrites(entries, context, check)
+  const keysOf = ({ method, resource }: BundleEntry): readonly string[] =>
+    parts.profile.deduplicates && method === 'POST' && resource !== undefined ? deliveryKeys(resource) : []
+  const results = runTransactionWrites(entries, context, check, (entry, { draft }) =>
+    entry.ifNoneExist === undefined ? filedAs(parts, draft, entry.type, keysOf(entry)) : undefined,
+  )
   const { written } = context.draft
   const first = written[0] ?? [...results.values()].find(({ version }) => version !== undefined)?.version
   if (written.length > 0) parts.commit(context, from.n)
+  for (const entry of entries) {
+    const version = results.get(entry.index)?.version
+    if (version === undefined) continue
+    for (const key of keysOf(entry)) parts.filed.set(`${entry.type} ${key}`, `${entry.type}/${version.id}`)
+  }
   const outcome = written.length > 0 ? 'filed' : 'duplicate'
   return first === undefined ? { outcome } : { outcome, reference: `${first.type}/${first.id}` }
 }
@@ -159,10 +175,21 @@ function duplicateOf(
     const known = new Set(stored === undefined ? [] : deliveryKeys(stored))
     return keys.every((key) => known.has(key) || parts.filed.has(`${scope} ${key}`)) ? scope : undefined
   }
+  const found = filedAs(parts, context.draft, type, keys)
+  return found === undefined ? undefined : `${type}/${found}`
+}
+
+/** The id of what was filed under one of the keys, also when it has been deleted since. */
+function filedAs(
+  { filed }: ConsumerParts,
+  view: RepositoryView,
+  type: string,
+  keys: readonly string[],
+): string | undefined {
   for (const key of keys) {
-    const carriers = [...context.draft.candidates(type, [key])].filter((version) => carries(version, key))
-    const reference = parts.filed.get(`${scope} ${key}`) ?? (carriers[0] && `${type}/${carriers[0].id}`)
-    if (reference !== undefined) return reference
+    const id = filed.get(`${type} ${key}`)?.slice(type.length + 1)
+    if (id !== undefined) return id
+    for (const version of view.candidates(type, [key])) if (carries(version, key)) return version.id
   }
   return undefined
 }

@@ -43,7 +43,9 @@ export function partsOf({ recipients, encrypted_key, ...content }: JweEnvelope):
 
 function keyIdOf(jwe: FlattenedJWE): string | undefined {
   try {
-    return decodeProtectedHeader(jwe).kid ?? jwe.header?.kid
+    const head = decodeProtectedHeader(jwe)
+    const kid: unknown = Object.hasOwn(head, 'kid') ? head.kid : jwe.header?.kid
+    return typeof kid === 'string' ? kid : undefined
   } catch {
     return undefined
   }

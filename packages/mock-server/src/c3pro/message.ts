@@ -1,5 +1,6 @@
 import { openEnvelope, parseEnvelope, type C3ProEnvelope } from './envelope.js'
 import { openJwe, parseJwe, partsOf, type JweEnvelope } from './jwe.js'
+import type { C3ProSuite } from './profile.js'
 
 /** A key that would open a message, and how. */
 interface Lock {
@@ -10,7 +11,7 @@ interface Lock {
 
 /** An envelope of either suite that is well formed. */
 export interface Message {
-  readonly suite: 'c3-pro' | 'jwe'
+  readonly suite: C3ProSuite
   /** FHIR version; only in the suite `c3-pro`. */
   readonly version?: string
   readonly envelope: C3ProEnvelope | JweEnvelope
@@ -18,9 +19,9 @@ export interface Message {
   readonly locks: readonly [Lock, ...Lock[]]
 }
 
-/** The message that a body is, or what is wrong with it. */
-export function readMessage(body: unknown): Message | string {
-  const jwe = parseJwe(body)
+/** The message of one of these suites that a body is, or what is wrong with it. */
+export function readMessage(body: unknown, suites: readonly C3ProSuite[]): Message | string {
+  const jwe = suites.includes('jwe') ? parseJwe(body) : undefined
   if (jwe !== undefined) {
     const [first, ...others] = partsOf(jwe).map((part) => ({
       keyId: part.keyId,
@@ -29,6 +30,7 @@ export function readMessage(body: unknown): Message | string {
     if (first === undefined) return 'the JWE names no key (kid)'
     return { suite: 'jwe', envelope: jwe, locks: [first, ...others] }
   }
+  if (!suites.includes('c3-pro')) return 'a JWE in its flattened or general JSON serialisation is needed'
   const envelope = parseEnvelope(body)
   if (envelope === undefined) return 'key_id, symmetric_key, message and version are needed as strings'
   const keyId = envelope.key_id.trim()

@@ -39,7 +39,8 @@ export function createC3ProService(parts: C3ProServiceParts): C3ProService {
     const [route, ...rest] = call.path
     if (route === 'fhir') return plain(parts, call, rest)
     const known = route === 'encfhir' || ((route === 'register' || route === 'oauth') && rest.length === 0)
-    if (route === 'jwks' && rest.length === 0 && call.method === 'GET') return keySet(parts)
+    const showsKey = route === 'jwks' && rest.length === 0 && parts.profile.suites.includes('jwe')
+    if (showsKey && call.method === 'GET') return keySet(parts)
     if (!known) return refuse(404, 'invalid_request', 'There is nothing here.')
     if (call.method !== 'POST') return refuse(405, 'invalid_request', 'Use POST.', { allow: 'POST' })
     if (route === 'register') return register(parts, call)
@@ -118,7 +119,7 @@ const unauthorized = (): Response => refuse(401, 'unauthorized_client', 'Token n
 
 async function receive(parts: C3ProServiceParts, call: Call): Promise<Response> {
   if (!isAuthorized(parts, call)) return unauthorized()
-  const message = readMessage(parseJson(call.body))
+  const message = readMessage(parseJson(call.body), parts.profile.suites)
   if (typeof message === 'string') return refuseEnvelope(parts, message)
   const result = await consume(parts.consumer, message, { n: call.n, root: call.root, now: call.now })
   if (result === 'unknown-key') return refuse(422, 'unknown_key', 'No private key is known for this key id.')

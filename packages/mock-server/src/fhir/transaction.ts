@@ -36,12 +36,14 @@ export function inEntry<T>(index: number, work: () => T): T {
 
 /**
  * Runs the writes of a transaction on `context.draft` in the order DELETE, POST, PUT and PATCH; the caller commits the
- * draft or drops it. Results stand at the index of their entry; reading entries have none.
+ * draft or drops it. Results stand at the index of their entry; reading entries have none. `known` may tell the id of a
+ * resource that a POST entry would make once more.
  */
 export function runTransactionWrites(
   entries: readonly BundleEntry[],
   context: WriteContext,
   check: (value: unknown, type: string) => Resource,
+  known?: (entry: BundleEntry, context: WriteContext) => string | undefined,
 ): ReadonlyMap<number, WriteResult> {
   checkFullUrls(entries)
   checkConditionalCount(entries, context)
@@ -74,7 +76,7 @@ export function runTransactionWrites(
     draft: createDraft(context.draft, { t: context.draft.t, length: 0 }),
   }
   const inScratch = context.searchable === context.draft ? { ...scratch, searchable: scratch.draft } : scratch
-  const placements = new Map([...placeCreates(of('POST'), inScratch), ...updates])
+  const placements = new Map([...placeCreates(of('POST'), inScratch, known), ...updates])
   for (const [entry, { id }] of updates) {
     const { resource } = entry
     if (resource === undefined) continue
@@ -166,6 +168,7 @@ function checkIdentities(
 function placeCreates(
   entries: readonly BundleEntry[],
   context: WriteContext,
+  known?: (entry: BundleEntry, context: WriteContext) => string | undefined,
 ): ReadonlyMap<BundleEntry, Placement> {
   const placements = new Map<BundleEntry, Placement>()
   const byCondition = new Map<string, string>()
@@ -175,6 +178,7 @@ function placeCreates(
       const name = condition === undefined ? undefined : `${entry.type}?${condition}`
       let found = name === undefined ? undefined : byCondition.get(name)
       if (condition !== undefined) found ??= singleMatch(context, entry.type, condition)?.id
+      found ??= known?.(entry, context)
       if (found !== undefined || entry.resource === undefined) {
         placements.set(entry, { id: found ?? '', created: false })
         return

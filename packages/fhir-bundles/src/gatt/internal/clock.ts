@@ -26,12 +26,17 @@ export function placedTime(
     untilNow: { mantissa: 0n, exponent: 0 },
   }
   if (measuredAt === undefined) return received
+  // The record's own word that the clock cannot be trusted: what it shows now is no measure of how long ago that was.
+  if (timeFault) {
+    const time = { quality: 'time-fault', measuredAt, gatewayTime: gateway.receivedAt } as const
+    return { time, untilNow: undefined }
+  }
   const clock = clockOf(values)
   if (clock === undefined) {
     // The device's own word is that it does not know the time: what was measured just now is of now.
     if (clockNotSet) return stored ? otherTimeLine(measuredAt, gateway.receivedAt) : received
-    const quality = timeFault ? 'time-fault' : 'synchronized-local'
-    return { time: { quality, measuredAt, gatewayTime: gateway.receivedAt }, untilNow: undefined }
+    const time = { quality: 'synchronized-local', measuredAt, gatewayTime: gateway.receivedAt } as const
+    return { time, untilNow: undefined }
   }
   const ago = Date.parse(`${clock.deviceTime}Z`) - Date.parse(`${measuredAt}Z`)
   if (ago < -MOST_AHEAD_MS || ago > MOST_AGO_MS) return otherTimeLine(measuredAt, gateway.receivedAt)
