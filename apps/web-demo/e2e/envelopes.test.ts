@@ -47,7 +47,8 @@ describe('readings in envelopes', () => {
     await chooseEnvelopes(page, 'JWE')
     await page.getByText(await fingerprint(server)).waitFor()
     await server.goAway()
-    // The choice is one for all tabs.
+    // The choice is one for all tabs, and lives where the readings do.
+    await page.evaluate(() => localStorage.clear())
     await typeReading(other, marked.systolic, marked.diastolic)
     await seesWaiting(page, 1)
     expect(await markersStored(page)).toEqual([])
@@ -101,6 +102,58 @@ describe('readings in envelopes', () => {
     expect(new Set(markersIn(bodiesOnly(wire.overheard())))).toEqual(new Set(allMarkers))
     expect(storedSystolic(server)).toEqual([187.65, 187.65, 188])
     expect(received.at(-1)).toMatchObject({ suite: 'c3-pro', outcome: 'filed' })
+    expect(stage.complaints).toEqual([])
+  })
+
+  it('are not left out while the choice is in doubt, and what nobody can open is taken back', async () => {
+    const server = await startServer()
+    const stage = await setStage()
+    const search = searchFor(server.url, { receiver: true })
+    const page = await stage.open(search)
+    await chooseEnvelopes(page, 'JWE')
+    await page.getByRole('status').getByText('New readings travel in JWE envelopes.').waitFor()
+    const pressed = page.getByRole('button', { name: 'Use JWE', pressed: true })
+    expect(await pressed.evaluate((button) => button === document.activeElement)).toBe(true)
+
+    const lost = server.mock.faults.add({
+      method: 'POST',
+      url: '/encfhir',
+      times: Infinity,
+      fault: {
+        kind: 'status',
+        status: 422,
+        headers: { 'content-type': 'application/json' },
+        body: '{"error":"unknown_key"}',
+      },
+    })
+    await typeReading(page, '131')
+    await page.getByText('Needs attention').waitFor()
+    await goTo(page, 'Outbox')
+    await page.locator('[data-sequence="1"]').click()
+    await page.getByText('nobody can read this reading').waitFor()
+    await page.getByRole('button', { name: 'Withdraw…' }).click()
+    await page.getByLabel('Reason').fill('The receiver has lost its key.')
+    await page.getByRole('button', { name: 'Withdraw the reading' }).click()
+    await page.getByText('Taken back').waitFor()
+    lost.remove()
+
+    // Another receiver, for which nobody has chosen.
+    const sealing = (): number => stage.requested.filter((url) => url.includes('envelope-work')).length
+    const before = sealing()
+    const other = await stage.open(search.replace('encfhir', 'other'))
+    await waitUntil(() => sealing() > before)
+    await other.getByLabel('Systolic').fill('132')
+    await other.getByLabel('Diastolic').fill('80')
+    await other.getByRole('button', { name: 'Store reading' }).click()
+    await other.getByText('Choose again in Settings').waitFor()
+    expect(await other.getByLabel('Systolic').inputValue()).toBe('132')
+    await goTo(other, 'Settings')
+    await other.getByText('Until then no reading is stored.').waitFor()
+    await other.getByRole('button', { name: 'No envelopes' }).click()
+    await other.getByRole('heading', { name: 'Off in use' }).waitFor()
+    await typeReading(other, '133')
+    await waitUntil(() => storedSystolic(server).length > 0)
+    expect(storedSystolic(server)).toEqual([133])
     expect(stage.complaints).toEqual([])
   })
 

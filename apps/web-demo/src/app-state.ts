@@ -55,7 +55,7 @@ export function createApp(session: Session): App {
     route,
     view,
     contents: watchContents(session, view),
-    gate: shareGateNews(session),
+    gate: shareGateNews(session, view),
     online,
     tryNow,
     server: serverReadings(session),

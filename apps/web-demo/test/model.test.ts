@@ -9,12 +9,24 @@ import { factsOf } from '../src/model/plan-words.js'
 import { pointsOfBundle } from '../src/model/points.js'
 import { demoDevice, typedBundle, type TypedReading } from '../src/model/reading.js'
 import { signInProblem } from '../src/model/sign-in-problem.js'
+import { decisionsFor } from '../src/model/states.js'
 import { checkTyped } from '../src/model/typed.js'
 import { parseRoute } from '../src/platform/route.js'
 import { chooseServer } from '../src/platform/server.js'
 import { parseTroubles } from '../src/platform/troubles.js'
+import { closedGate } from '../src/queue/gate-news.js'
 import { addressWith } from '../src/queue/keeping.js'
-import { parseEnvelopeSettings } from '../src/queue/envelopes.js'
+import {
+  chosenEndpoint,
+  envelopeSettingsText,
+  keepEnvelopeNote,
+  parseEnvelopeSettings,
+  readEnvelopeNote,
+  refusalOf,
+  saferOf,
+  type EnvelopesOn,
+} from '../src/queue/envelope-settings.js'
+import { fittingKey } from '../src/queue/envelope-work.js'
 import { contentOf, mergePoints } from '../src/queue/readings.js'
 import { keepServerNote, parseServerNote, readServerNote } from '../src/queue/server-note.js'
 import { storeName, storeOf } from '../src/queue/store-name.js'
@@ -25,6 +37,7 @@ function entry(changes: Partial<EntryView>): EntryView {
     sequence: 1,
     state: 'waiting',
     lane: 'a',
+    gate: 'g',
     acceptedAt: 0,
     attempts: 0,
     payloadBytes: 1,
@@ -62,8 +75,27 @@ describe('the bar', () => {
   })
 })
 
+it('a closed gate is news when it holds up what must go first', () => {
+  const gates = [
+    { gate: 'plain', state: 'open' },
+    { gate: 'sealed', state: 'closed' },
+  ] as const
+  const [second, first] = [entry({ sequence: 2, gate: 'sealed' }), entry({ gate: 'plain' })]
+  expect(closedGate(gates, [])).toBe(gates[1])
+  expect(closedGate(gates, [second, first])).toBeUndefined()
+  expect(closedGate(gates, [second])).toBe(gates[1])
+})
+
 describe('an explanation', () => {
   const alone = { before: undefined, gateClosed: false }
+
+  it('says what to do about an envelope that nobody can open', () => {
+    const closed = { before: undefined, gateClosed: true, gateCode: 'ERR_UNKNOWN_KEY' }
+    expect(explain(entry({}), closed).person).toContain('withdraw')
+    expect(decisionsFor('waiting')).toEqual(['withdraw'])
+    for (const state of ['sending', 'unknown', 'delivered'] as const) expect(decisionsFor(state)).toEqual([])
+  })
+
   it('quotes what the server said of a dead letter', () => {
     const failure = {
       code: 'ERR_HTTP',
@@ -242,6 +274,16 @@ describe('what the address said of a server', () => {
     expect(await readServerNote(storage)).toEqual({ receiver: receiver.endpoint })
   })
 
+  it('keeps a receiver that something may wait for', async () => {
+    const storage = memoryStorage()
+    const other = { ...receiver, endpoint: 'https://fhir.example/other' }
+    await keepServerNote(storage, { receiver })
+    const waits = { notes: storage.notes, stats: async () => ({ ...(await storage.stats()), dead: 1 }) }
+    expect(await keepServerNote(waits, { receiver: other })).toEqual({ receiver: receiver.endpoint })
+    expect(await keepServerNote(storage, { receiver: other })).toEqual({ receiver: other.endpoint })
+    expect(await readServerNote(storage)).toEqual({ receiver: other.endpoint })
+  })
+
   it('is nothing when it cannot be read', () => {
     for (const text of ['', 'null', '7', '{"searchLagMs":"0","receiver":1}'])
       expect(parseServerNote(new TextEncoder().encode(text))).toEqual({})
@@ -271,14 +313,83 @@ describe('an envelope', () => {
     },
   )
 
-  it('has settings that are taken whole or not at all', () => {
-    const kept = { suite: 'jwe', keyId: 'k', jwk: '{}', fingerprint: 'f' }
+  describe('its settings', () => {
     const key = { keyId: 'k', jwk: '{}', fingerprint: 'f' }
-    expect(parseEnvelopeSettings(JSON.stringify(kept))).toEqual({ suite: 'jwe', key })
-    expect(parseEnvelopeSettings(JSON.stringify({ ...kept, suite: 'off' }))).toEqual({ suite: 'off', key })
-    const bad = [{ ...kept, suite: 'rot13' }, { ...kept, jwk: '' }, { ...kept, keyId: 7 }, [], null]
-    for (const text of [null, '{', ...bad.map((one) => JSON.stringify(one))])
-      expect(parseEnvelopeSettings(text)).toBeUndefined()
+    const on: EnvelopesOn = { suite: 'jwe', endpoint: 'https://fhir.example/sealed', key }
+    const off = { suite: 'off' } as const
+
+    it('are taken whole, or are in doubt', () => {
+      const kept = { v: 1, suite: 'jwe', endpoint: on.endpoint, ...key }
+      expect(JSON.parse(envelopeSettingsText(on))).toEqual(kept)
+      for (const one of [on, off]) expect(parseEnvelopeSettings(envelopeSettingsText(one))).toEqual(one)
+      expect(parseEnvelopeSettings(undefined)).toBeUndefined()
+      const bad = [
+        { ...kept, v: 2 },
+        { ...kept, suite: 'rot13' },
+        { ...kept, jwk: '' },
+        { ...kept, keyId: 7 },
+        { ...kept, endpoint: undefined },
+        { suite: 'off' },
+        [],
+        null,
+      ]
+      for (const text of ['', '{', ...bad.map((one) => JSON.stringify(one))])
+        expect(parseEnvelopeSettings(text)).toBe('unreadable')
+    })
+
+    it('are the safer of what two places say', () => {
+      expect(saferOf(undefined, undefined)).toBeUndefined()
+      expect(saferOf(off, undefined)).toBe(off)
+      for (const [note, copy] of [
+        [on, off],
+        [on, undefined],
+        [off, on],
+        [undefined, on],
+      ] as const)
+        expect(saferOf(note, copy)).toBe(on)
+      for (const other of [on, off, undefined]) {
+        expect(saferOf('unreadable', other)).toBe('unreadable')
+        expect(saferOf(other, 'unreadable')).toBe('unreadable')
+      }
+    })
+
+    it('let nothing be stored while they are in doubt or for another receiver', () => {
+      expect(refusalOf(undefined, undefined)).toBeUndefined()
+      expect(refusalOf(off, on.endpoint)).toBeUndefined()
+      expect(refusalOf(on, on.endpoint)).toBeUndefined()
+      for (const [settings, endpoint] of [
+        ['unreadable', on.endpoint],
+        [on, 'https://fhir.example/other'],
+        [on, undefined],
+      ] as const)
+        expect(refusalOf(settings, endpoint)?.code).toBe('ERR_CHOOSE_AGAIN')
+    })
+
+    it('are kept beside the queue', async () => {
+      const storage = memoryStorage()
+      expect(await readEnvelopeNote(storage)).toBeUndefined()
+      await keepEnvelopeNote(storage, envelopeSettingsText(on))
+      expect(await readEnvelopeNote(storage)).toEqual(on)
+      expect(await chosenEndpoint(storage)).toBe(on.endpoint)
+      await keepEnvelopeNote(storage, envelopeSettingsText(off))
+      expect(await readEnvelopeNote(storage)).toEqual(off)
+      expect(await chosenEndpoint(storage)).toBeUndefined()
+    })
+  })
+
+  it('is sealed for a key that is made for it', () => {
+    const [signing, elliptic, any, encrypting] = [
+      { kty: 'RSA', use: 'sig' },
+      { kty: 'EC', use: 'enc' },
+      { kty: 'RSA' },
+      { kty: 'RSA', use: 'enc' },
+    ]
+    expect(fittingKey([encrypting, any, elliptic, signing], 'jwe')).toBe(encrypting)
+    expect(fittingKey([any, elliptic, signing], 'c3-pro')).toBe(any)
+    const sha1 = { ...encrypting, alg: 'RSA-OAEP' }
+    expect(fittingKey([sha1], 'c3-pro')).toBe(sha1)
+    for (const keys of [[sha1], [signing, elliptic], [null, 7], [], undefined])
+      expect(fittingKey(keys, 'jwe')).toBeUndefined()
   })
 })
 

@@ -57,7 +57,8 @@ function closedGate({ code, status, needsPerson }: GateNews): Condition {
     return {
       kind: 'settings',
       title: 'Needs attention',
-      meaning: 'The receiver does not know the key that readings are sealed for. They wait; see Settings.',
+      meaning:
+        'The receiver does not know the key that readings are sealed for. They wait. Get its key again in Settings; what only the lost key opens can be withdrawn in the Outbox.',
     }
   }
   if (status === 429 || status === 503) {

@@ -13,6 +13,8 @@ export interface Surroundings {
   /** The entry of the same lane that must go first, when there is one. */
   readonly before: number | undefined
   readonly gateClosed: boolean
+  /** Why it is closed. */
+  readonly gateCode?: string | undefined
 }
 
 function failureText(entry: EntryView): string {
@@ -23,7 +25,7 @@ function failureText(entry: EntryView): string {
   return said === undefined ? message : `Status ${status ?? 'unknown'}: “${said}”`
 }
 
-export function explain(entry: EntryView, { before, gateClosed }: Surroundings): Explanation {
+export function explain(entry: EntryView, { before, gateClosed, gateCode }: Surroundings): Explanation {
   switch (entry.state) {
     case 'delivered':
       return {
@@ -67,6 +69,14 @@ export function explain(entry: EntryView, { before, gateClosed }: Surroundings):
     return {
       why: `No. ${before} goes first: the order is kept.`,
       next: 'It follows as soon as that one is settled.',
+    }
+  }
+  if (gateClosed && gateCode === 'ERR_UNKNOWN_KEY') {
+    return {
+      why: 'The receiver does not know the key that readings are sealed for.',
+      next: 'It is tried from time to time: the receiver may find its key again. What follows waits behind it.',
+      person:
+        'Have Settings get the key again, for what you measure from now on. If the receiver has lost the old one for ever, nobody can read this reading: withdraw it, and measure again if you can.',
     }
   }
   if (gateClosed) {

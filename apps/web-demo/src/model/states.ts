@@ -23,6 +23,15 @@ export const stateNames: Readonly<Record<DisplayState, string>> = {
   quarantined: 'Damaged',
 }
 
+/** What a person may decide about an entry. */
+export type Decision = 'redrive' | 'discard' | 'withdraw'
+
+/** What is under way, or may have arrived, is not taken back. */
+export function decisionsFor(state: DisplayState): readonly Decision[] {
+  if (state === 'dead') return ['redrive', 'discard']
+  return state === 'waiting' || state === 'held' ? ['withdraw'] : []
+}
+
 /** Whether the entry still has a way to go, or waits for a decision. */
 export function isOpen(state: DisplayState): boolean {
   return state !== 'delivered' && state !== 'discarded'

@@ -1,85 +1,127 @@
 import type { Encryption } from '@fhir-outbox/data-queue'
+import type { QueueStorage } from '@fhir-outbox/queue-core'
 import type { Suite } from '../model/envelope.js'
 import type { Receiver } from '../platform/server.js'
 import { createStore, type Store } from '../platform/store.js'
+import {
+  EnvelopeChoiceError,
+  envelopeSettingsText,
+  keepEnvelopeNote,
+  parseEnvelopeSettings,
+  readEnvelopeNote,
+  refusalOf,
+  saferOf,
+  type EnvelopeSettings,
+} from './envelope-settings.js'
 
-/** The public key of a receiver, as it was when somebody chose envelopes. */
-export interface ReceiverKey {
-  readonly keyId: string
-  /** JSON of the JWK. */
-  readonly jwk: string
-  /** SHA-256 of the public key, for comparing with the receiver over another channel. */
-  readonly fingerprint: string
-}
-
-/** How new readings travel. The key stays known when envelopes are off. */
-export interface EnvelopeSettings {
-  readonly suite: Suite | 'off'
-  readonly key: ReceiverKey
-}
-
-/** Sealing readings for their receiver before they are stored. The choice is one for all tabs, and for later visits. */
+/**
+ * Sealing readings for their receiver before they are stored. The choice is one for all tabs, and for later visits; when
+ * it is in doubt, nothing is stored.
+ */
 export interface Envelopes {
-  readonly receiver: Receiver
+  /** `undefined` where the server has none, as far as is known. */
+  readonly receiver: Receiver | undefined
   /** `undefined`: nobody has chosen yet, and readings travel as they are. */
   readonly settings: Store<EnvelopeSettings | undefined>
-  /** Seals what is measured from now on, for the key that the receiver has now. Rejects with errors of envelope-crypto. */
+  /**
+   * Seals what is measured from now on, for the key that the receiver has now. Rejects with EnvelopeChoiceError, with
+   * errors of envelope-crypto, of the storage and of `fetch`; then the choice is what it was.
+   */
   use(suite: Suite): Promise<void>
-  stop(): void
-  /** Whether what is measured now is sealed. */
+  stop(): Promise<void>
+  /** Finds out what is chosen now. Rejects with EnvelopeChoiceError when nothing may be stored. Ask before storing. */
+  check(): Promise<void>
+  /** Whether what is measured now is sealed, or not stored. */
   readonly on: () => boolean
   readonly sealer: Encryption['sealer']
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
-}
-
-/** Reads what `use` has kept. */
-export function parseEnvelopeSettings(text: string | null): EnvelopeSettings | undefined {
-  if (text === null) return undefined
+/** Loaded when it is needed, and held from then on: later there may be no network, or another version of the app. */
+async function loadWork(): Promise<typeof import('./envelope-work.js')> {
   try {
-    const { suite, keyId, jwk, fingerprint } = JSON.parse(text) as Readonly<Record<string, unknown>>
-    if (suite !== 'jwe' && suite !== 'c3-pro' && suite !== 'off') return undefined
-    if (!isText(keyId) || !isText(jwk) || !isText(fingerprint)) return undefined
-    return { suite, key: { keyId, jwk, fingerprint } }
-  } catch {
-    return undefined
+    return await import('./envelope-work.js')
+  } catch (cause) {
+    throw new EnvelopeChoiceError(
+      'ERR_LOAD_AGAIN',
+      'The part of the app that seals could not be had. Load the page again.',
+      { cause },
+    )
   }
 }
 
-export function openEnvelopes(receiver: Receiver): Envelopes {
-  const name = `fhir-outbox-demo-envelopes ${receiver.endpoint}`
-  // Looked up anew every time: no tab may go on in clear after another one has said otherwise.
-  const read = (): EnvelopeSettings | undefined => parseEnvelopeSettings(localStorage.getItem(name))
-  const settings = createStore(read())
-  const work = () => import('./envelope-work.js')
-  addEventListener('storage', ({ key }) => {
-    if (key === name || key === null) settings.set(read())
-  })
+/** Keeps the choice beside the queue: it lives as long as the readings do. The copy tells other tabs and other stores. */
+export async function openEnvelopes(
+  storage: Pick<QueueStorage, 'notes'>,
+  receiver: Receiver | undefined,
+): Promise<Envelopes> {
+  const copyName = `fhir-outbox-demo-envelopes ${receiver?.endpoint ?? ''}`
+  const settings = createStore<EnvelopeSettings | undefined>('unreadable')
+  let looked = Promise.resolve()
 
-  function keep(suite: Suite | 'off', key: ReceiverKey): void {
-    localStorage.setItem(name, JSON.stringify({ suite, ...key }))
-    settings.set(read())
+  const on = (): boolean => {
+    const now = settings.get()
+    return now !== undefined && (now === 'unreadable' || now.suite !== 'off')
   }
+
+  async function read(): Promise<void> {
+    const note = await readEnvelopeNote(storage)
+    settings.set(saferOf(note, parseEnvelopeSettings(localStorage.getItem(copyName) ?? undefined)))
+    if (on()) void loadWork().catch(() => undefined)
+  }
+
+  /** One after the other: what was read first must not win over what was read last. */
+  function look(): Promise<void> {
+    const next = looked.then(read)
+    looked = next.catch(() => undefined)
+    return next
+  }
+
+  async function keep(text: string): Promise<void> {
+    await keepEnvelopeNote(storage, text)
+    try {
+      localStorage.setItem(copyName, text)
+    } catch {
+      // No room: an old copy must not speak against the note.
+      localStorage.removeItem(copyName)
+    }
+    await look()
+  }
+
+  addEventListener('storage', ({ key }) => {
+    if (key === copyName || key === null) void look().catch(() => undefined)
+  })
+  await look().catch(() => undefined)
 
   return {
     receiver,
     settings,
     async use(suite) {
-      keep(suite, await (await work()).fetchReceiverKey(receiver.keysUrl))
+      if (receiver === undefined) {
+        throw new EnvelopeChoiceError('ERR_CHOOSE_AGAIN', 'No receiver for envelopes is known here.')
+      }
+      const key = await (await loadWork()).fetchReceiverKey(receiver.keysUrl, suite)
+      await keep(envelopeSettingsText({ suite, endpoint: receiver.endpoint, key }))
     },
-    stop() {
-      const key = read()?.key
-      if (key !== undefined) keep('off', key)
+    stop: () => keep(envelopeSettingsText({ suite: 'off' })),
+    async check() {
+      await look()
+      const refusal = refusalOf(settings.get(), receiver?.endpoint)
+      if (refusal !== undefined) throw refusal
     },
-    on: () => (read()?.suite ?? 'off') !== 'off',
+    on,
     sealer: {
       async seal(plaintext, about) {
-        const now = read()
+        const now = settings.get()
+        const refusal = refusalOf(now, receiver?.endpoint)
+        if (refusal !== undefined) throw refusal
         // Between being asked and now; the reading stays in the form.
-        if (now === undefined || now.suite === 'off') throw new TypeError('Envelopes were turned off.')
-        return await (await work()).sealFor(now.suite, now.key, plaintext, about)
+        if (typeof now !== 'object' || now.suite === 'off') {
+          throw new EnvelopeChoiceError(
+            'ERR_TURNED_OFF',
+            'Envelopes were turned off meanwhile. Store it again.',
+          )
+        }
+        return await (await loadWork()).sealFor(now.suite, now.key, plaintext, about)
       },
     },
   }

@@ -2,6 +2,7 @@ import type { GateStatus } from '@fhir-outbox/queue-core'
 import { createStore, type Store } from '../platform/store.js'
 import type { Session } from './session.js'
 import { storeName } from './store-name.js'
+import { heads, type EntryView, type QueueView } from './view.js'
 
 /** What the delivering tab knows of the server. Times are milliseconds since 1970, so that other tabs can use them. */
 export interface GateNews {
@@ -28,16 +29,31 @@ function newsOf(status: GateStatus | undefined): GateNews {
 }
 
 /**
+ * The closed gate that holds up what must go first. There may be two ways: one for readings as they are and one for
+ * envelopes. While it is not known what waits, any closed one.
+ */
+export function closedGate(
+  gates: readonly GateStatus[],
+  entries: readonly EntryView[],
+): GateStatus | undefined {
+  const closed = gates.filter(({ state }) => state === 'closed')
+  const first = heads(entries)
+  return first.length === 0 ? closed[0] : closed.find(({ gate }) => first.some((head) => head.gate === gate))
+}
+
+/**
  * Only the tab that delivers knows whether the server can be reached. It tells the others.
  */
-export function shareGateNews({ queue, server, delivering }: Session): Store<GateNews> {
+export function shareGateNews(
+  { queue, server, delivering }: Session,
+  view: Store<QueueView | undefined>,
+): Store<GateNews> {
   const news = createStore(open)
   const channel = new BroadcastChannel(`gate of ${storeName(server)}`)
 
   function publish(): void {
     if (!delivering.get()) return
-    // There may be two ways: one for readings as they are and one for envelopes. In one lane, what stops one stops all.
-    news.set(newsOf(queue.outbox.gates().find(({ state }) => state === 'closed')))
+    news.set(newsOf(closedGate(queue.outbox.gates(), view.get()?.entries ?? [])))
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a BroadcastChannel has none
     channel.postMessage(news.get())
   }
@@ -48,6 +64,7 @@ export function shareGateNews({ queue, server, delivering }: Session): Store<Gat
   })
   queue.subscribe(() => queueMicrotask(publish))
   delivering.subscribe(publish)
+  view.subscribe(publish)
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a BroadcastChannel has none
   channel.postMessage('ask')
   return news

@@ -29,13 +29,23 @@ export async function readServerNote({ notes }: Pick<QueueStorage, 'notes'>): Pr
   return parseServerNote((await notes.get(name))?.bytes)
 }
 
-/** Keeps what the address says. A receiver stays known when an address leaves it out: envelopes may wait for it. */
+async function isNeeded(storage: Pick<QueueStorage, 'stats'>): Promise<boolean> {
+  const { waiting, dead } = await storage.stats()
+  return waiting + dead > 0
+}
+
+/**
+ * Keeps what the address says, and resolves to what holds. A receiver stays known when an address leaves it out, and is
+ * not replaced while anything is undelivered: envelopes may wait for it.
+ */
 export async function keepServerNote(
-  storage: Pick<QueueStorage, 'notes'>,
+  storage: Pick<QueueStorage, 'notes' | 'stats'>,
   { searchLagMs, receiver }: Pick<ServerChoice, 'searchLagMs' | 'receiver'>,
 ): Promise<ServerNote> {
   const found = await storage.notes.get(name)
-  const endpoint = receiver?.endpoint ?? parseServerNote(found?.bytes).receiver
+  const known = parseServerNote(found?.bytes).receiver
+  const wanted = receiver?.endpoint ?? known
+  const endpoint = known !== undefined && wanted !== known && (await isNeeded(storage)) ? known : wanted
   const note = {
     ...(searchLagMs === undefined ? {} : { searchLagMs }),
     ...(endpoint === undefined ? {} : { receiver: endpoint }),

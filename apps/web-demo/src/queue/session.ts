@@ -6,6 +6,7 @@ import { receiverAt, type ServerChoice } from '../platform/server.js'
 import { createStore, type Store } from '../platform/store.js'
 import { clientOf } from './client.js'
 import { deviceCipher } from './device-keys.js'
+import { chosenEndpoint } from './envelope-settings.js'
 import { openEnvelopes, type Envelopes } from './envelopes.js'
 import { enterKeyRoom, type Guest } from './key-room.js'
 import type { Login } from './logins.js'
@@ -21,8 +22,7 @@ export interface Session {
   readonly queue: DataQueue
   /** `undefined` where the browser keeps no secrets: without https. */
   readonly signIn: SignIn | undefined
-  /** `undefined` where the server has no receiver for them, as far as is known. */
-  readonly envelopes: Envelopes | undefined
+  readonly envelopes: Envelopes
   /** The store as it lies in the browser, sealed or not. */
   readonly records: QueueStorage
   /** While the outbox is sealed: keeps the keys as they are. */
@@ -54,12 +54,13 @@ export async function openSession(
   const { fhir, tokens } = clientOf(server.baseUrl, login)
   const { searchLagMs } = server
   const kept = await keepServerNote(storage, server)
-  const receiver = kept.receiver === undefined ? undefined : receiverAt(kept.receiver)
+  const endpoint = kept.receiver ?? (await chosenEndpoint(storage))
+  const receiver = endpoint === undefined ? undefined : receiverAt(endpoint)
   const options = { storage, fhir, tokens, ...(searchLagMs === undefined ? {} : { searchLagMs }) }
-  const envelopes = receiver && openEnvelopes(receiver)
+  const envelopes = await openEnvelopes(storage, receiver)
   // Also while envelopes are off: there may be some that wait.
   const queue =
-    envelopes === undefined
+    receiver === undefined
       ? openDataQueue(options)
       : openEncryptedDataQueue({
           ...options,
@@ -67,7 +68,7 @@ export async function openSession(
             ...receiverHabits,
             sealer: envelopes.sealer,
             shouldEncrypt: envelopes.on,
-            client: clientOf(envelopes.receiver.endpoint, login).fhir,
+            client: clientOf(receiver.endpoint, login).fhir,
           },
         })
   queue.start()

@@ -8,6 +8,8 @@ export interface EntryView {
   readonly sequence: number
   readonly state: DisplayState
   readonly lane: string
+  /** Where it goes. */
+  readonly gate: string
   readonly acceptedAt: number
   /** When it may be tried again. */
   readonly dueAt?: number
@@ -28,11 +30,12 @@ const latestShown = 200
 const pauseMs = 60
 
 export function entryView(entry: EntrySummary, now: number): EntryView {
-  const { sequence, lane, ageMs, dueInMs, heldBy, attempts, payloadBytes, note } = entry
+  const { sequence, lane, gate, ageMs, dueInMs, heldBy, attempts, payloadBytes, note } = entry
   return {
     sequence,
     state: displayState(entry),
     lane,
+    gate,
     acceptedAt: now - ageMs,
     ...(dueInMs === undefined ? {} : { dueAt: now + dueInMs }),
     ...(heldBy === undefined ? {} : { heldBy }),

@@ -1,8 +1,7 @@
 import type { JSX } from 'preact'
 import { useRef, useState } from 'preact/hooks'
 import type { App } from '../app-state.js'
-
-type Decision = 'redrive' | 'discard'
+import type { Decision } from '../model/states.js'
 
 const words = {
   redrive: {
@@ -17,10 +16,25 @@ const words = {
     text: 'The server will never get it. Your decision and its reason are kept.',
     suggestion: '',
   },
+  withdraw: {
+    button: 'Withdraw',
+    title: 'Withdraw the reading',
+    text: 'It is taken back before it has arrived, and the server will never get it. What waits behind it goes on. Your decision and its reason are kept.',
+    suggestion: '',
+  },
 } as const
 
-/** What a person may do with a dead letter. Each decision has a reason, which is kept. */
-export function Decide({ app, sequence }: { readonly app: App; readonly sequence: number }): JSX.Element {
+interface Props {
+  readonly app: App
+  readonly sequence: number
+  readonly decisions: readonly Decision[]
+}
+
+/**
+ * What a person may do with an entry. Each decision has a reason, which is kept. While somebody writes it, the entry may
+ * come into another state, and the dialog stays: the queue says so when the decision cannot be taken any more.
+ */
+export function Decide({ app, sequence, decisions }: Props): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const [decision, setDecision] = useState<Decision>('redrive')
   const [reason, setReason] = useState('')
@@ -51,14 +65,21 @@ export function Decide({ app, sequence }: { readonly app: App; readonly sequence
   const { title, text } = words[decision]
   return (
     <>
-      <p class="buttons">
-        <button type="button" class="primary" onClick={() => ask('redrive')}>
-          {words.redrive.button}
-        </button>
-        <button type="button" onClick={() => ask('discard')}>
-          {words.discard.button}…
-        </button>
-      </p>
+      {decisions.length === 0 ? null : (
+        <p class="buttons">
+          {decisions.map((one) => (
+            <button
+              type="button"
+              key={one}
+              {...(one === 'redrive' ? { class: 'primary' } : {})}
+              onClick={() => ask(one)}
+            >
+              {words[one].button}
+              {one === 'redrive' ? '' : '…'}
+            </button>
+          ))}
+        </p>
+      )}
       <dialog ref={dialog} aria-labelledby="decide-title">
         <form noValidate onSubmit={(event) => void decide(event)}>
           <h2 id="decide-title">{title}</h2>

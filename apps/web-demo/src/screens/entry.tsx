@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { App } from '../app-state.js'
 import { suiteNames, type SealedFor } from '../model/envelope.js'
 import { eventText, explain, historyOf } from '../model/explain.js'
+import { decisionsFor, isOpen } from '../model/states.js'
 import { bytesInWords, dateAndTime, timeOfDay } from '../model/words.js'
 import { useStore } from '../platform/store.js'
 import { contentOf } from '../queue/readings.js'
@@ -51,7 +52,7 @@ export function Entry({ app, sequence }: { readonly app: App; readonly sequence:
   const shown = entryView(entry, Date.now())
   const head = heads(view?.entries ?? []).find(({ lane }) => lane === entry.lane)
   const before = head !== undefined && head.sequence < sequence ? head.sequence : undefined
-  const { why, next, person } = explain(shown, { before, gateClosed: gate.closed })
+  const { why, next, person } = explain(shown, { before, gateClosed: gate.closed, gateCode: gate.code })
   const history = historyOf(entry.note)
   const note = parseNote(entry.note)
 
@@ -76,7 +77,9 @@ export function Entry({ app, sequence }: { readonly app: App; readonly sequence:
           <dt>You</dt>
           <dd>{person ?? 'Nothing to do.'}</dd>
         </dl>
-        {shown.state === 'dead' ? <Decide app={app} sequence={sequence} /> : null}
+        {isOpen(shown.state) ? (
+          <Decide app={app} sequence={sequence} decisions={decisionsFor(shown.state)} />
+        ) : null}
       </section>
       {history.length === 0 ? null : (
         <section aria-labelledby="history-title">

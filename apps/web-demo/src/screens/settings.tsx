@@ -13,7 +13,7 @@ import {
   type Keeping,
   type KeyUse,
 } from '../queue/keeping.js'
-import { EnvelopeChoice } from './envelope-choice.js'
+import { EnvelopeChoiceLater } from './envelope-choice-later.js'
 
 export function Settings({ app }: { readonly app: App }): JSX.Element {
   const { envelopes, server } = app.session
@@ -32,13 +32,13 @@ export function Settings({ app }: { readonly app: App }): JSX.Element {
       {sealed ? <Keys app={app} /> : null}
       <section aria-labelledby="envelopes-title">
         <h2 id="envelopes-title">How readings travel: envelopes</h2>
-        {envelopes === undefined ? (
+        {envelopes.receiver === undefined && !envelopes.on() ? (
           <p class="empty">
             This server has no receiver for envelopes, as far as the address of this page says (
             <span class="address">&amp;receiver=</span>).
           </p>
         ) : (
-          <EnvelopeChoice envelopes={envelopes} />
+          <EnvelopeChoiceLater envelopes={envelopes} server={server} />
         )}
       </section>
     </>

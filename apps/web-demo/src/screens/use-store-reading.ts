@@ -43,10 +43,12 @@ export function useStoreReading(app: App): StoredReading {
       try {
         const bundle = make(patientOf(app))
         const { queue, envelopes } = app.session
-        const sealed = envelopes?.on() === true
+        await envelopes.check()
+        const sealedBefore = envelopes.on()
         const stored = await queue.enqueue(bundle, { transaction: true })
         // What is in an envelope is for its receiver, and for nobody who comes to this page later.
-        if (!sealed) app.contents.learn(stored.sequence, pointsOfBundle(bundle))
+        // It may have been chosen while the reading was stored: then it is not known how that was done.
+        if (!sealedBefore && !envelopes.on()) app.contents.learn(stored.sequence, pointsOfBundle(bundle))
         setSequence(stored.sequence)
         setProblem(undefined)
         return true

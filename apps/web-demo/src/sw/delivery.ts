@@ -6,6 +6,7 @@ import type { Deliverer } from '@fhir-outbox/storage-idb/service-worker'
 import { clientOf } from '../queue/client.js'
 import { deviceCipher } from '../queue/device-keys.js'
 import { enterKeyRoom } from '../queue/key-room.js'
+import { chosenEndpoint } from '../queue/envelope-settings.js'
 import { keptLogin, openLoginStore } from '../queue/logins.js'
 import { receiverHabits } from '../queue/receiver-habits.js'
 import { readServerNote } from '../queue/server-note.js'
@@ -48,7 +49,7 @@ async function deliverFrom(
     const login = await keptLogin(logins, url)
     const send = kind === 'demo' ? kySender({ fetch: fetchFrom(answer) }) : undefined
     const storage = sealed ? sealStorage(records, await deviceCipher()) : records
-    const { searchLagMs, receiver } = await readServerNote(storage)
+    const { searchLagMs, receiver = await chosenEndpoint(storage) } = await readServerNote(storage)
     const options = {
       storage,
       ...clientOf(url, () => login, send),
