@@ -35,7 +35,7 @@ export function newerFormat(name: string, cause?: unknown): QueueError {
 export function foreignDatabase(name: string): QueueError {
   return refusal(
     'ERR_STORAGE_FORMAT',
-    `the database ${name} is not an outbox`,
+    `the database ${name} is not an outbox, or has a layout that was never released`,
     `${untouched} Choose a name that nothing else uses.`,
   )
 }
@@ -53,6 +53,14 @@ export function takenAway(): QueueError {
     'ERR_STORAGE_FAILED',
     'the browser closed the database',
     'Site data was cleared or evicted, or the disk failed: open it again and see what is left.',
+  )
+}
+
+export function unreadable(): QueueError {
+  return refusal(
+    'ERR_STORAGE_FAILED',
+    'payloads of entries that stand beside this one cannot be read, and would be lost',
+    `${untouched} Try again later, or discard this one and append its correction as a new entry.`,
   )
 }
 

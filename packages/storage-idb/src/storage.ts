@@ -274,6 +274,8 @@ export async function openIdbStorage(options: IdbStorageOptions): Promise<IdbSto
       checkDecision(decision)
       const copy = owned(decision)
       await onQueue(async (one, current) => {
+        // The index may have leased an entry that has no record of it yet: refused before anything is written.
+        current?.index.checkDecision(sequence, copy.kind, one.now)
         const payloadBytes = await decideOne(one, sequence, copy)
         const { kind } = copy
         if (current === undefined)

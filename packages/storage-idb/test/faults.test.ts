@@ -63,6 +63,25 @@ function failWrites(
   })
 }
 
+/** As when the file behind the first page is gone: whatever would read it fails. */
+function losePayloads(): void {
+  const { get, getAll } = IDBObjectStore.prototype
+  const failing = (): IDBRequest => {
+    const request = new EventTarget()
+    queueMicrotask(() => request.dispatchEvent(new Event('error', { cancelable: true })))
+    return request as IDBRequest
+  }
+  vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(function losing(this: IDBObjectStore, key) {
+    return this.name === 'payloads' && key === 1 ? failing() : get.call(this, key)
+  })
+  vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function losing(
+    this: IDBObjectStore,
+    ...range
+  ) {
+    return this.name === 'payloads' ? failing() : getAll.apply(this, range)
+  })
+}
+
 describe('commits', () => {
   it('are strict for appends, marks and settlements, and callers that wait share one', async () => {
     const opened = await open()
@@ -148,22 +167,7 @@ describe('commits', () => {
     const opened = await open()
     await opened.append(keyed('a'))
     await opened.append(keyed('b'))
-    // As when the file behind a value is gone: whatever would read it fails.
-    const { get, getAll } = IDBObjectStore.prototype
-    const failing = (): IDBRequest => {
-      const request = new EventTarget()
-      queueMicrotask(() => request.dispatchEvent(new Event('error', { cancelable: true })))
-      return request as IDBRequest
-    }
-    vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(function losing(this: IDBObjectStore, key) {
-      return this.name === 'payloads' && key === 1 ? failing() : get.call(this, key)
-    })
-    vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function losing(
-      this: IDBObjectStore,
-      ...range
-    ) {
-      return this.name === 'payloads' ? failing() : getAll.apply(this, range)
-    })
+    losePayloads()
     const lease = await leaseFrom(opened)
     expect([sequencesOf(lease), lease.setAside]).toEqual([[2], [1]])
     expect(await opened.read(1)).toMatchObject({ state: 'quarantined', key: 'a' })
@@ -177,6 +181,30 @@ describe('commits', () => {
     expect((await opened.list({ state: 'quarantined', limit: 5 })).map(({ sequence }) => sequence)).toEqual([
       1,
     ])
+  })
+})
+
+describe('a correction beside payloads that cannot be read', () => {
+  it('is refused while they are needed, and made when they are not', async () => {
+    const opened = await open()
+    await opened.append(keyed('a', 'b'))
+    const lease = await leaseFrom(opened)
+    await opened.settle(lease, [{ sequence: 1, outcome: 'rejected', note: bytes }])
+    const payload = new Uint8Array([9, 9])
+    const correction = { kind: 'redrive', note: bytes, payload } as const
+    losePayloads()
+    await expect(opened.decide(1, correction)).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED' })
+    vi.restoreAllMocks()
+    expect(await opened.read(1)).toMatchObject({ state: 'dead', payload: bytes })
+    expect(await opened.read(2)).toMatchObject({ state: 'waiting', payload: bytes })
+    expect(await opened.stats()).toMatchObject({ dead: 1, waiting: 1, bytes: 6 })
+
+    await opened.settle(lease, [{ sequence: 2, outcome: 'delivered', note: bytes }])
+    losePayloads()
+    await opened.decide(1, correction)
+    vi.restoreAllMocks()
+    expect((await leaseFrom(opened)).entries).toMatchObject([{ sequence: 1, payload }])
+    expect(await opened.stats()).toMatchObject({ dead: 0, waiting: 1, bytes: 2 })
   })
 })
 

@@ -177,6 +177,25 @@ describe('the format', () => {
     expect(await again.get('theirs', 1)).toBe('x')
     again.close()
   })
+
+  it('a database of an earlier layout with the same stores is refused untouched', async () => {
+    const earlier = await openDB(name, 1, {
+      upgrade(made) {
+        for (const store of ['heads', 'states', 'payloads'])
+          made.createObjectStore(store, { keyPath: 'first' })
+        made.createObjectStore('leases', { keyPath: 'id' })
+        made.createObjectStore('lanes', { keyPath: 'name' })
+        made.createObjectStore('meta', { keyPath: 'version' })
+        for (const store of ['news', 'notes']) made.createObjectStore(store)
+      },
+    })
+    await earlier.put('meta', { version: 3 })
+    earlier.close()
+    await expect(open()).rejects.toMatchObject({ code: 'ERR_STORAGE_FORMAT' })
+    const again = await openDB(name)
+    expect([again.version, await again.get('meta', 3)]).toEqual([1, { version: 3 }])
+    again.close()
+  })
 })
 
 describe('opening and losing', () => {

@@ -1,6 +1,6 @@
 import { blockedByOldTab, foreignDatabase, newerFormat, translated, unsupported } from '../errors.js'
-import { putMeta, type Writing } from './requests.js'
-import { allStores, emptyMeta } from './schema.js'
+import { putMeta, reading, type Writing } from './requests.js'
+import { allStores, emptyMeta, keyPaths } from './schema.js'
 
 /** One step to the next format. It runs in the upgrade's own transaction: all of it happens, or nothing. */
 export type Migration = (database: IDBDatabase, transaction: IDBTransaction) => void | Promise<void>
@@ -39,6 +39,13 @@ function available(): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether all stores are there with the keys they should have. */
+function isOutbox(database: IDBDatabase): boolean {
+  if (allStores.some((store) => !database.objectStoreNames.contains(store))) return false
+  const transaction = reading(database)
+  return allStores.every((store) => transaction.objectStore(store).keyPath === keyPaths[store])
 }
 
 /** Rejects with `ERR_UNSUPPORTED`, `ERR_STORAGE_LOCKED`, `ERR_STORAGE_FORMAT`, `ERR_STORAGE_FAILED`, AbortError. */
@@ -87,7 +94,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<IDBDatabas
   const opening = begin()
   try {
     const database = await Promise.race([opening, givenUp])
-    if (allStores.some((store) => !database.objectStoreNames.contains(store))) {
+    if (!isOutbox(database)) {
       database.close()
       throw foreignDatabase(name)
     }

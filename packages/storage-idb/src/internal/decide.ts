@@ -1,8 +1,10 @@
 import { noSuchEntry, wrongState, type Decision } from '@fhir-outbox/queue-core'
+import { unreadable } from '../errors.js'
 import { changeLane, type Commit } from './commits.js'
 import { countHeld, stoppersOf } from './holds.js'
 import { getAll } from './requests.js'
-import { dropPayloads, find, setHeads, setStates } from './records.js'
+import { dropPayloads, find, isSettled, setHeads, setStates, type Found, type Records } from './records.js'
+import type { PayloadPage } from './schema.js'
 
 const outcomes = {
   redrive: 'waiting',
@@ -10,6 +12,23 @@ const outcomes = {
   withdraw: 'discarded',
   'assume-delivered': 'delivered',
 } as const
+
+/** The payloads of its page with a new one for this entry. Those that cannot be read now must not be lost for it. */
+async function corrected(records: Records, { first, at }: Found, payload: Uint8Array): Promise<PayloadPage> {
+  const [heads, states, page] = await Promise.all([
+    records.heads.get(first),
+    records.states.get(first),
+    records.payloads.get(first),
+  ])
+  const needed = (heads?.rows ?? []).some(
+    (head, other) => head !== null && other !== at && !isSettled(states?.rows[other]),
+  )
+  if (page === undefined && needed) throw unreadable()
+  const known = page?.rows ?? []
+  const length = Math.max(known.length, at + 1)
+  const rows = Array.from({ length }, (_, other) => (other === at ? payload : (known[other] ?? null)))
+  return { first, rows }
+}
 
 /**
  * Decides on what the database says, wherever the drainer is. Returns the payload bytes of the entry, which
@@ -36,6 +55,7 @@ export async function decideOne(commit: Commit, sequence: number, decision: Deci
   const state = outcomes[decision.kind]
   const { payload, header } = decision.kind === 'redrive' ? decision : {}
   const payloadBytes = payload?.length ?? head.payloadBytes
+  const page = payload === undefined ? undefined : await corrected(records, found, payload)
   const ownHeld = Number((await stoppersOf(commit, head.after ?? [])).length > 0)
   if (was === 'waiting') {
     await countHeld(commit, sequence, 1)
@@ -58,11 +78,7 @@ export async function decideOne(commit: Commit, sequence: number, decision: Deci
   const settledAt = state === 'waiting' ? {} : { settledAt: now }
   await setStates(records, first, new Map([[at, { state, attempts, note: decision.note, ...settledAt }]]))
   if (state !== 'waiting') await dropPayloads(records, first)
-  else if (payload !== undefined) {
-    const rows = [...((await records.payloads.get(first))?.rows ?? [])]
-    rows[at] = payload
-    records.payloads.set(first, { first, rows })
-  }
+  else if (page !== undefined) records.payloads.set(first, page)
   if (header !== undefined || payload !== undefined) {
     const rows = (await records.heads.get(first))?.rows ?? []
     setHeads(records, first, rows.with(at, { ...head, payloadBytes, header: header ?? head.header }))

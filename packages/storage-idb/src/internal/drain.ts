@@ -113,6 +113,17 @@ export function entriesOf({ index }: Drain, { sequences }: IndexedLease, now: nu
   return sequences.map((sequence) => index.entry(sequence, now)).filter((entry) => entry !== undefined)
 }
 
+/** The lease that the index gave beforehand, unless it has run out since. */
+function takeEarly({ index, early }: Drain, given: IndexedLease, now: number): IndexedLease | undefined {
+  if (!early.delete(given.id)) return undefined
+  try {
+    index.checkLease(given.id, given.sequences, now)
+    return given
+  } catch {
+    return undefined
+  }
+}
+
 export async function takeLease(
   commit: Commit,
   drain: Drain,
@@ -123,7 +134,7 @@ export async function takeLease(
   const { index } = drain
   const setAside: number[] = []
   const aside = (): { setAside?: readonly number[] } => (setAside.length === 0 ? {} : { setAside })
-  let given = early !== undefined && drain.early.delete(early.id) ? early : undefined
+  let given = early === undefined ? undefined : takeEarly(drain, early, now)
   for (;;) {
     const taken = given ?? index.lease(request, now)
     given = undefined

@@ -69,6 +69,11 @@ export function createDrainer(options: DrainerOptions): Drainer {
     drain = undefined
   }
 
+  /** What a lease of this handle leaves unknown when it runs out is for a commit to find out, which counts it. */
+  function lapsed(time: number): boolean {
+    return Array.from(drain?.held.values() ?? []).some(({ row }) => row.expiresAt <= time)
+  }
+
   const commits = createCommits({
     database,
     latest: options.latest,
@@ -130,7 +135,8 @@ export function createDrainer(options: DrainerOptions): Drainer {
         }
         // What the index does not have, a message or the next look will tell: no need to ask the database.
         const time = now(0)
-        const early = !outdated && options.hears ? drain?.index.lease(request, time) : undefined
+        const early =
+          !outdated && options.hears && !lapsed(time) ? drain?.index.lease(request, time) : undefined
         if (early !== undefined && !('sequences' in early)) return early
         if (early !== undefined) drain?.early.add(early.id)
         const expected = early !== undefined && drain !== undefined ? entriesOf(drain, early, time) : []
@@ -167,7 +173,15 @@ export function createDrainer(options: DrainerOptions): Drainer {
       prepare: ({ records }) => records.states.fetch([...(drain?.held.get(held.id)?.lengths.keys() ?? [])]),
       run: onLease((commit, draining) => settleAll(commit, draining, held, settlements, retention)),
     }),
-    onQueue: (run) => ({ strict: true, run: async (commit) => await run(commit, await current(commit)) }),
+    onQueue: (run) => ({
+      strict: true,
+      async run(commit) {
+        const draining = await current(commit)
+        // Meanwhile nothing is leased from the index behind its back: it has yet to learn what is decided here.
+        outdated = true
+        await run(commit, draining)
+      },
+    }),
     async tidy() {
       const transaction = reading(database)
       const [meta, leases] = await Promise.all([getMeta(transaction), getAll(transaction, 'leases')])

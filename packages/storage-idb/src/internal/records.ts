@@ -1,5 +1,5 @@
 import type { EntryState } from '@fhir-outbox/queue-core'
-import { answer, put, remove, type Reading, type Writing } from './requests.js'
+import { answer, clear, put, remove, type Reading, type Writing } from './requests.js'
 import {
   pageEntries,
   type Head,
@@ -18,6 +18,10 @@ interface Cached<Name extends Paged> {
   /** Gets these pages to be known, with one request where they stand side by side. */
   fetch(pages: readonly number[]): Promise<void>
   set(key: Schema[Name]['key'], value: Schema[Name]['value'] | undefined): void
+  /** Removes these pages at once, with all that stands before `end`: nothing else may stand among them. */
+  removeRun(transaction: Writing, pages: readonly number[], end: number): void
+  /** Removes everything at once, and what was set before with it. */
+  clear(transaction: Writing): void
   flush(transaction: Writing): void
 }
 
@@ -71,6 +75,19 @@ function cached<Name extends Paged>(transaction: Reading, store: Name): Cached<N
     set(key, value) {
       known.set(key, Promise.resolve(value))
       changed.set(key, value)
+    },
+    removeRun(writing, pages, end) {
+      for (const page of pages) {
+        known.set(page, Promise.resolve(undefined))
+        // What was set earlier in this commit must not come back at its end.
+        changed.delete(page)
+      }
+      remove(writing, store, IDBKeyRange.bound(Math.min(...pages), end, false, true))
+    },
+    clear(writing) {
+      known.clear()
+      changed.clear()
+      clear(writing, store)
     },
     flush(writing) {
       for (const [key, value] of changed) {
@@ -157,7 +174,7 @@ export async function setStates(
   states.set(first, rows.every((row) => row === null) ? undefined : { first, rows, listed })
 }
 
-function isSettled(row: State | null | undefined): boolean {
+export function isSettled(row: State | null | undefined): boolean {
   return row?.state === 'delivered' || row?.state === 'discarded'
 }
 
@@ -176,10 +193,11 @@ export async function dropManyPayloads(
   records: Records,
   pages: readonly (readonly [first: number, length: number | undefined])[],
 ): Promise<void> {
-  let from = 0
+  let run: number[] = []
   let next = 0
   const removeRun = (): void => {
-    if (from < next) remove(transaction, 'payloads', IDBKeyRange.bound(from, next, false, true))
+    if (run.length > 0) records.payloads.removeRun(transaction, run, next)
+    run = []
   }
   for (const [first, length] of pages.toSorted(([a], [b]) => a - b)) {
     const rows = (await records.states.get(first))?.rows ?? []
@@ -187,11 +205,9 @@ export async function dropManyPayloads(
       await dropPayloads(records, first)
       continue
     }
-    if (first !== next) {
-      removeRun()
-      from = first
-    }
     // Nothing stands between pages that follow one another: they go with one request.
+    if (first !== next) removeRun()
+    run.push(first)
     next = first + length
   }
   removeRun()

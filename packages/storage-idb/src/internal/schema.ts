@@ -119,16 +119,19 @@ export interface Schema {
 
 export type StoreName = keyof Schema
 
-export const allStores: readonly StoreName[] = [
-  'meta',
-  'heads',
-  'states',
-  'payloads',
-  'leases',
-  'lanes',
-  'news',
-  'notes',
-]
+/** Where the records of a store have their key; `null`: outside. */
+export const keyPaths: { readonly [Name in StoreName]: string | null } = {
+  meta: null,
+  heads: 'first',
+  states: 'first',
+  payloads: 'first',
+  leases: 'id',
+  lanes: 'name',
+  news: null,
+  notes: null,
+}
+
+export const allStores: readonly StoreName[] = Object.keys(keyPaths) as StoreName[]
 
 export const emptyMeta: Meta = {
   version: 0,

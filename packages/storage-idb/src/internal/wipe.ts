@@ -4,11 +4,11 @@ import { clear, put } from './requests.js'
 import { emptyMeta } from './schema.js'
 
 /** Nobody's index or lease is right after this: the generation is over. */
-export function wipeAll({ transaction, meta }: Commit, keep: readonly KeptNote[]): void {
+export function wipeAll({ transaction, records, meta }: Commit, keep: readonly KeptNote[]): void {
   const { accepted, delivered } = meta.counts
-  for (const store of ['heads', 'states', 'payloads', 'leases', 'lanes', 'news', 'notes'] as const) {
-    clear(transaction, store)
-  }
+  // Also what whoever shares this commit was going to write at its end.
+  for (const store of Object.values(records)) store.clear(transaction)
+  for (const store of ['leases', 'news', 'notes'] as const) clear(transaction, store)
   for (const { name, bytes } of keep) put(transaction, 'notes', { bytes, version: 1 }, name)
   meta.generation++
   meta.lanes = []
