@@ -189,15 +189,15 @@ export const mutants = [
   {
     name: 'data-queue: the mark before a Bundle',
     file: `${queue}/src/send-parcel.ts`,
-    replace: 'await context.mark(sequences, noteOf(',
-    by: 'await (async (..._all: unknown[]) => undefined)(sequences, noteOf(',
-    tests: [`${queue}/test/matrix.test.ts`, `${queue}/test/simulation.test.ts`],
+    replace: 'await context.mark(sequences, {',
+    by: 'await (async (..._all: unknown[]) => undefined)(sequences, {',
+    tests: [`${queue}/test/ahead.test.ts`],
   },
   {
     name: 'data-queue: no mark ahead for what only a person could clear up',
     file: `${queue}/src/ahead.ts`,
-    replace: "name !== 'unsupported' && (unknown === 'replay' || guarantee === 'once')",
-    by: 'name.length + unknown.length + guarantee.length > 0',
+    replace: "return plan.unknown === 'ask' && (putsToKey(plan) || isProof(destination, item, plan))",
+    by: 'return true',
     tests: [`${queue}/test/ahead.test.ts`],
   },
   {

@@ -14,6 +14,7 @@ interface Set {
 function open(
   before: (post: number, log: readonly string[]) => Promise<void> | void,
   options: Partial<DataQueueOptions> = {},
+  statement?: object,
 ): Set {
   const log: string[] = []
   const memory = memoryStorage()
@@ -21,11 +22,20 @@ function open(
     ...memory,
     async mark(lease, notes) {
       await memory.mark(lease, notes)
+      // As a disk does, it takes its time.
+      await turns(3)
       log.push(`mark ${notes.map(({ sequence }) => sequence).join(' ')}`)
     },
   }
   let posts = 0
-  const send = async ({ method }: { readonly method: string }): Promise<Response> => {
+  const send = async ({
+    method,
+    url,
+  }: {
+    readonly method: string
+    readonly url: string
+  }): Promise<Response> => {
+    if (url.includes('metadata') && statement !== undefined) return Response.json(statement)
     if (method !== 'POST')
       return Response.json({ resourceType: 'OperationOutcome', issue: [] }, { status: 404 })
     const post = ++posts
@@ -44,6 +54,10 @@ function open(
   return { queue, log }
 }
 
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -58,11 +72,32 @@ describe('one request ahead', () => {
   })
 
   it('is not marked where a lost answer is left to a person', async () => {
-    const { queue, log } = open(() => undefined)
+    const early: boolean[] = []
+    const { queue, log } = open(async () => {
+      await turns(20)
+      early.push(log.includes('mark 2'))
+    })
     const bytes = new TextEncoder().encode('a')
     for (let count = 0; count < 2; count++) await queue.binary(bytes, 'text/plain', { wait: 0 })
     await queue.flush()
     expect(log).toEqual(['mark 1', 'post 1', 'mark 2', 'post 2'])
+    expect(early).toEqual([false, true])
+  })
+
+  it('does not leave before its mark is durable, alone or in a Bundle', async () => {
+    const statement = {
+      resourceType: 'CapabilityStatement',
+      rest: [{ mode: 'server', interaction: [{ code: 'transaction' }] }],
+    }
+    for (const [transactions, first] of [
+      ['never', 'mark 1'],
+      ['trusted', 'mark 1 2'],
+    ] as const) {
+      const { queue, log } = open(() => undefined, { transactions }, statement)
+      for (const text of ['a', 'b']) await queue.enqueue(observation(text))
+      await queue.flush()
+      expect(log.slice(0, 2)).toEqual([first, 'post 1'])
+    }
   })
 
   it('is marked anew when its turn comes late, since a mark tells when a request left', async () => {
