@@ -15,20 +15,8 @@ import {
 import { fittingKey } from '../src/queue/envelope-work.js'
 import { contentOf } from '../src/queue/readings.js'
 import { keepServerNote, parseServerNote, readServerNote } from '../src/queue/server-note.js'
-import { heads, type EntryView } from '../src/queue/view.js'
-
-function entry(changes: Partial<EntryView>): EntryView {
-  return {
-    sequence: 1,
-    state: 'waiting',
-    lane: 'a',
-    gate: 'g',
-    acceptedAt: 0,
-    attempts: 0,
-    payloadBytes: 1,
-    ...changes,
-  }
-}
+import { heads } from '../src/queue/view.js'
+import { entry } from './entry.js'
 
 describe('what the address said of a server', () => {
   const receiver = { endpoint: 'https://fhir.example/sealed', keysUrl: 'https://fhir.example/jwks' }

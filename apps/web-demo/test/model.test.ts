@@ -15,20 +15,7 @@ import { closedGate } from '../src/queue/gate-news.js'
 import { addressWith } from '../src/queue/keeping.js'
 import { mergePoints } from '../src/queue/readings.js'
 import { storeName, storeOf } from '../src/queue/store-name.js'
-import { type EntryView } from '../src/queue/view.js'
-
-function entry(changes: Partial<EntryView>): EntryView {
-  return {
-    sequence: 1,
-    state: 'waiting',
-    lane: 'a',
-    gate: 'g',
-    acceptedAt: 0,
-    attempts: 0,
-    payloadBytes: 1,
-    ...changes,
-  }
-}
+import { entry } from './entry.js'
 
 function note(value: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ v: 1, at: '2026-01-01T10:00:00Z', history: [], ...value }))

@@ -47,7 +47,6 @@ export interface Ahead {
 }
 
 interface Prepared extends NextParcel {
-  readonly items: readonly Item[]
   readonly evidence: Evidence
   readonly note: RequestNote
   readonly announcement: Announcement
@@ -60,12 +59,12 @@ export function lookAhead(context: DeliveryContext, destination: Destination, wo
   let following: readonly Item[] = []
   let prepared: Prepared | undefined
 
-  function prepare(parcel: Parcel, items: readonly Item[], isUnderWay: boolean): Prepared | undefined {
+  function prepare(parcel: Parcel, isUnderWay: boolean): Prepared | undefined {
     if (!parcel.items.every((item) => mayBeAnnounced(item, destination, world))) return undefined
     const note = noteOf(parcel, destination, world)
     const sequences = parcel.items.map(({ entry }) => entry.sequence)
     const announcement = context.announce(sequences, note)
-    const known = { items, parcel, note, announcement, evidence: destination.dossier.current() }
+    const known = { parcel, note, announcement, evidence: destination.dossier.current() }
     if (parcel.kind === 'single') return known
     // When the disk has been waited for, a request that is under way has left; without one, nobody waits for the disk.
     const loaded = (isUnderWay ? announcement.noted : Promise.resolve()).then(() =>
@@ -82,7 +81,7 @@ export function lookAhead(context: DeliveryContext, destination: Destination, wo
     prepared = undefined
     if (items.length === 0) return
     try {
-      prepared = prepare(nextParcel(items, destination, world), items, true)
+      prepared = prepare(nextParcel(items, destination, world), true)
     } catch {
       // A request is on its way. What is wrong with the next one shows when its turn comes.
     }
@@ -101,10 +100,16 @@ export function lookAhead(context: DeliveryContext, destination: Destination, wo
       meanwhile: prepareNext,
     },
     take(items) {
-      const isUsable = prepared?.evidence === destination.dossier.current() && prepared.items[0] === items[0]
-      if (isUsable && prepared !== undefined) return prepared
+      // What is known decides what may travel together, and how.
+      if (
+        prepared !== undefined &&
+        prepared.evidence === destination.dossier.current() &&
+        prepared.parcel.items[0] === items[0]
+      ) {
+        return prepared
+      }
       const parcel = nextParcel(items, destination, world)
-      prepared = prepare(parcel, items, false)
+      prepared = prepare(parcel, false)
       return prepared ?? { parcel }
     },
     follow(items) {

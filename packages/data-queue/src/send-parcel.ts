@@ -1,5 +1,5 @@
 import type { FhirResponse } from '@fhir-outbox/fhir-client'
-import type { DeliveryContext, Failure, Outcome } from '@fhir-outbox/queue-core'
+import type { DeliveryContext, Outcome } from '@fhir-outbox/queue-core'
 import { lookAhead, type Ahead, type NextParcel, type SendingContext } from './ahead.js'
 import { aboutSize, answersOf, namedEntry, type EntryAnswer } from './answers.js'
 import { classify, failureOf, outcomeOf, type Verdict } from './classify.js'
@@ -44,7 +44,13 @@ async function* sendItems(run: Run, items: readonly Item[]): AsyncGenerator<read
     const rest = items.slice(from)
     const silence = await stillSilent(destination, world, context.signal)
     if (silence !== undefined) {
-      yield silentOutcomes(rest, silence)
+      // The gate closes on the first; the others come back untouched.
+      yield rest.slice(0, 1).map(({ entry: { sequence } }) => ({
+        sequence,
+        kind: 'not-sent',
+        failure: silence,
+        closesGate: { failure: silence },
+      }))
       return false
     }
     const next = ahead.take(rest)
@@ -56,13 +62,6 @@ async function* sendItems(run: Run, items: readonly Item[]): AsyncGenerator<read
     from += length
   }
   return settled
-}
-
-/** The gate closes on the first; the others come back untouched. */
-function silentOutcomes([first]: readonly Item[], failure: Failure): readonly Outcome[] {
-  return first === undefined
-    ? []
-    : [{ sequence: first.entry.sequence, kind: 'not-sent', failure, closesGate: { failure } }]
 }
 
 async function* sendParcel(

@@ -100,10 +100,16 @@ describe.each(wires)('encrypted delivery over %s', (wire) => {
     expect(paths).toEqual(['/c3pro/encfhir'])
   })
 
-  it('treats a success that carries an error as unknown, never as delivered', async () => {
+  it.each([
+    ['an error', "{'error':'queue is full'}"],
+    [
+      'a transaction that was run in part',
+      '{"resourceType":"Bundle","type":"transaction-response","entry":[{"response":{"status":"201"}},{"response":{"status":"422 No"}}]}',
+    ],
+  ])('treats a success that carries %s as unknown, never as delivered', async (_, body) => {
     const set = await bench(wire)
     const { queue } = await encrypted(set)
-    const lie = { kind: 'status' as const, status: 200, body: "{'error':'queue is full'}" }
+    const lie = { kind: 'status' as const, status: 200, body }
     // It lies for as long as the flush takes: on a slow machine the next try may fall into it.
     const fault = set.mock.faults.add({ url: /encfhir/, fault: lie, times: 1000 })
     const { sequence } = await queue.enqueue(answers('lie'))

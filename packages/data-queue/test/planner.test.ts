@@ -206,6 +206,17 @@ describe('what must be encrypted', () => {
     await expect(planWrite(update, key, encrypting)).rejects.toEqual(failing('ERR_CANNOT_ENCRYPT'))
     await expect(planWrite(transaction, key, encrypting, true)).rejects.toEqual(failing('ERR_CANNOT_ENCRYPT'))
   })
+  it('is asked about by the method that it has inside a transaction', async () => {
+    const shouldEncrypt = (_resource: object, method: 'POST' | 'PUT'): boolean => method === 'PUT'
+    const entry = [
+      { resource: { ...observation, id: 'o' }, request: { method: 'PUT', url: 'Observation/o' } },
+    ]
+    const encryption = { url: 'https://c3.example.org/encfhir', shouldEncrypt }
+    await expect(planWrite({ ...transaction, entry }, key, { fhirUrl, encryption }, true)).rejects.toEqual(
+      failing('ERR_CANNOT_ENCRYPT'),
+    )
+  })
+
   describe('inside a transaction that the receiver runs', () => {
     const encryption = {
       ...encrypting.encryption,

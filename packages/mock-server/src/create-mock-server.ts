@@ -134,7 +134,7 @@ export function assembleMockServer(options: MockServerOptions, tables: Tables): 
   const newId = (): string => random.uuid()
   const credentials = createCredentials(random)
   const logins = createLogins()
-  const signingKeys = createSigningKeys(newId)
+  const signingKeys = createSigningKeys()
   const repository = createRepository()
   const jobs = createJobs(asyncSeconds * 1000, newId)
   let pageSecret = credentials.newOpaque()

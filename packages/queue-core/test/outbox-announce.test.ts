@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryStorage, type QueueStorage } from '@fhir-outbox/queue-core'
-import { memoryData, memoryHandle } from '../src/memory-storage.js'
-import { delivered, deliverAll, fakeTime, refused, until, world } from './world.js'
+import { afterDeathIn, delivered, deliverAll, fakeTime, refused, until, world } from './world.js'
 
 /** A storage whose marks wait until somebody lets them through, in order. */
 function slowMarks(storage: QueueStorage): {
@@ -115,26 +114,12 @@ describe('openOutbox: marks that are announced', () => {
   })
 
   it('are unknown after a crash, whether they had left or not', async () => {
-    const time = fakeTime()
-    const data = memoryData({ now: time.now })
-    const supports = memoryStorage().supports
-    const dying = memoryHandle(data, supports)
-    const first = world({
-      time,
-      storage: dying,
-      async *answer(_entries, context) {
-        await context.mark([1])
-        context.announce([2])
-        yield [delivered({ sequence: 1 })]
-        await new Promise(() => undefined)
-      },
+    const second = await afterDeathIn(async function* (_entries, context) {
+      await context.mark([1])
+      context.announce([2])
+      yield [delivered({ sequence: 1 })]
+      await new Promise(() => undefined)
     })
-    for (let count = 0; count < 3; count++) await first.add()
-    first.outbox.start()
-    await until(() => first.types().includes('delivered'))
-    await dying.close()
-    data.index.abandonLeases(time.now())
-    const second = world({ time, storage: memoryHandle(data, supports) })
     expect(await second.outbox.flush()).toMatchObject({ delivered: 2, waiting: 0 })
     expect(second.calls.map(({ kind, sequences }) => [kind, sequences])).toEqual([
       ['resolve', [2]],

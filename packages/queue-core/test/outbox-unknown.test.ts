@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { memoryStorage, type Outcome } from '@fhir-outbox/queue-core'
-import { memoryData, memoryHandle } from '../src/memory-storage.js'
-import { delivered, deliverAll, fakeTime, until, world } from './world.js'
+import { type Outcome } from '@fhir-outbox/queue-core'
+import { afterDeathIn, delivered, deliverAll, until, world } from './world.js'
 
 const lostReply = { code: 'ERR_CONNECTION_LOST', message: 'no answer' }
 
@@ -130,26 +129,11 @@ describe('openOutbox: unknown outcomes', () => {
   })
 
   it('after a crash in the middle, what was marked is resolved, and nothing is sent blindly', async () => {
-    const time = fakeTime()
-    const data = memoryData({ now: time.now })
-    const supports = memoryStorage().supports
-    const dying = memoryHandle(data, supports)
-    const first = world({
-      time,
-      storage: dying,
-      async *answer(_entries, context) {
-        await context.mark([1, 2])
-        yield [delivered({ sequence: 1 })]
-        await new Promise(() => undefined)
-      },
+    const second = await afterDeathIn(async function* (_entries, context) {
+      await context.mark([1, 2])
+      yield [delivered({ sequence: 1 })]
+      await new Promise(() => undefined)
     })
-    for (let count = 0; count < 3; count++) await first.add()
-    first.outbox.start()
-    await until(() => first.types().includes('delivered'))
-    // The first outbox is never heard of again.
-    await dying.close()
-    data.index.abandonLeases(time.now())
-    const second = world({ time, storage: memoryHandle(data, supports) })
     expect(await second.outbox.flush()).toMatchObject({ delivered: 2, waiting: 0 })
     expect(second.calls.map(({ kind, sequences }) => [kind, sequences])).toEqual([
       ['resolve', [2]],

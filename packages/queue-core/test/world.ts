@@ -11,6 +11,7 @@ import {
   type Outcome,
   type QueueStorage,
 } from '@fhir-outbox/queue-core'
+import { memoryData, memoryHandle } from '../src/memory-storage.js'
 
 /** Virtual time: nothing moves until a test says so. */
 export interface FakeTime {
@@ -182,4 +183,20 @@ export function world(
     types: () => events.map(({ type }) => type),
   }
   return result
+}
+
+/** What the next process finds when one died while it delivered three entries, of which it had settled the first. */
+export async function afterDeathIn(answer: Answer): Promise<World> {
+  const time = fakeTime()
+  const data = memoryData({ now: time.now })
+  const { supports } = memoryStorage()
+  const dying = memoryHandle(data, supports)
+  const first = world({ time, storage: dying, answer })
+  for (let count = 0; count < 3; count++) await first.add()
+  first.outbox.start()
+  await until(() => first.types().includes('delivered'))
+  // The first outbox is never heard of again.
+  await dying.close()
+  data.index.abandonLeases(time.now())
+  return world({ time, storage: memoryHandle(data, supports) })
 }

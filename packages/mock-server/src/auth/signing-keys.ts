@@ -1,4 +1,5 @@
 import { exportJWK, generateKeyPair, importJWK, SignJWT, type JWK } from 'jose'
+import { trueUuid } from '../random.js'
 
 export interface SigningKey {
   readonly kid: string
@@ -18,13 +19,14 @@ export interface SigningKeys {
 const alg = 'RS256'
 
 /** Keys are made when first needed: RSA takes its time. */
-export function createSigningKeys(newId: () => string): SigningKeys {
+export function createSigningKeys(): SigningKeys {
   let keys: readonly SigningKey[] = []
   let current: Promise<SigningKey> | undefined
 
   const make = async (): Promise<SigningKey> => {
     const { privateKey } = await generateKeyPair(alg, { extractable: true })
-    const key = { kid: newId(), privateJwk: await exportJWK(privateKey) }
+    // Never from the seed: an id stands for one key, and keys are random.
+    const key = { kid: trueUuid(), privateJwk: await exportJWK(privateKey) }
     keys = [...keys, key]
     return key
   }

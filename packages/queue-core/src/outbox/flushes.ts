@@ -10,8 +10,8 @@ interface Flush {
   delivered: number
   dead: number
   readonly callers: Set<Caller>
-  /** Somebody wants to hear of its progress. */
-  told: boolean
+  /** A caller has passed `onProgress`. */
+  isWatched: boolean
 }
 
 interface Caller {
@@ -103,10 +103,10 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
         delivered: 0,
         dead: 0,
         callers: new Set<Caller>(),
-        told: false,
+        isWatched: false,
       }
       current = flush
-      flush.told ||= onProgress !== undefined
+      flush.isWatched ||= onProgress !== undefined
       const result = new Promise<FlushResult>((resolve, reject) => {
         const aborted = (): void => {
           flush.callers.delete(caller)
@@ -140,7 +140,7 @@ export function createFlushes(storage: QueueStorage, gates: GateKeeper): Flushes
       if (event.type === 'delivered') current.delivered++
       else if (isDeadLetter(event)) current.dead++
       else return
-      if (!telling && current.told) tellProgress(current).catch(() => undefined)
+      if (!telling && current.isWatched) tellProgress(current).catch(() => undefined)
     },
     idle(elsewhere) {
       if (current?.hurried !== true) return

@@ -1,5 +1,6 @@
 import { QueueError } from '../errors.js'
 import { createInOrder } from '../internal/in-order.js'
+import { storageClosed } from '../refusals.js'
 import type { AttemptNote, Decision, EntryDraft, Lease, QueueStorage, Settlement } from '../storage-port.js'
 import {
   checkDecision,
@@ -87,8 +88,7 @@ export function sealStorage(
   let closed = false
 
   function open(): void {
-    if (!closed) return
-    throw new QueueError('ERR_STORAGE_CLOSED', 'the storage is closed', { hint: 'Open it again.' })
+    if (closed) throw storageClosed()
   }
 
   function foundation(): Promise<Foundation> {
