@@ -151,9 +151,14 @@ export interface LeaseRequest {
   readonly closedGates: readonly string[]
   /** When given, only entries of this gate are leased: the trial of one destination. */
   readonly onlyGate?: string
+  /** Lanes of which a waiting head comes alone, because one entry may spoil any run that it is in. At most a few. */
+  readonly oneByOne?: readonly string[]
 }
 
-/** No lane is ready. `nextDueInMs` tells when the next one will be, leases that may expire included. */
+/**
+ * No lane is ready. `nextDueInMs` tells when the next one of the gates asked for will be, leases that may expire
+ * included. It is absent when no time that passes makes one ready: whoever goes by it would ask in vain, at once.
+ */
 export interface NothingReady {
   readonly nextDueInMs?: number
   /**

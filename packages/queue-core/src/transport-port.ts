@@ -84,7 +84,7 @@ export interface Transport {
   /**
    * Sends entries that were never applied. Yields outcomes as they are known, in any number of groups; each
    * group is settled in one commit before the generator is resumed. Entries without an outcome return to
-   * waiting, or become unknown when they were marked.
+   * waiting, or become unknown when they were marked. It must end by itself: nobody but `signal` ends it sooner.
    */
   deliver(entries: readonly LeasedEntry[], context: DeliveryContext): AsyncIterable<readonly Outcome[]>
   /** Finds out about (or harmlessly replays) unknown entries. Same rules as `deliver`. */

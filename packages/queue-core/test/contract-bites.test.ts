@@ -1,27 +1,14 @@
 import { describe, expect, it, vi } from 'vitest'
-import { memoryStorage, type Lease, type QueueStorage, type StorageSupport } from '@fhir-outbox/queue-core'
-import { runStorageContract, type StorageContract } from '@fhir-outbox/queue-core/storage-contract'
-
-/** Runs the contract, or a part of it, with a runner of its own; returns the titles of the failing tests. */
-async function failures(
-  contract: Omit<StorageContract, 'runner' | 'name'>,
-  wanted: (title: string) => boolean = () => true,
-): Promise<string[]> {
-  const tests: [string, () => Promise<void>][] = []
-  runStorageContract({
-    ...contract,
-    name: 'under test',
-    runner: {
-      describe: (_name, body) => body(),
-      it: (name, body) => tests.push([name, body]),
-    },
-  })
-  const failed: string[] = []
-  for (const [name, body] of tests.filter(([title]) => wanted(title))) {
-    await body().catch(() => failed.push(name))
-  }
-  return failed
-}
+import {
+  isLease,
+  memoryStorage,
+  type AttemptNote,
+  type KeptNote,
+  type Lease,
+  type QueueStorage,
+  type StorageSupport,
+} from '@fhir-outbox/queue-core'
+import { changeLease, failures, turn } from './contract-failures.js'
 
 let clock = 1_000_000_000
 const elapse = (ms: number): void => {
@@ -131,6 +118,184 @@ describe('runStorageContract', () => {
       (storage) => ({ stats: () => storage.stats().catch(() => memory().stats()) }),
       'after close everything is refused, and a second close is harmless',
     ],
+    [
+      'can be hurried after close',
+      (storage) => ({ hurry: () => storage.hurry?.().catch(() => undefined) ?? Promise.resolve() }),
+      'after close everything is refused, and a second close is harmless',
+    ],
+    [
+      'numbers large appends late',
+      (storage) => ({
+        async append(drafts) {
+          const copies = drafts.map((draft) => ({ ...draft, payload: draft.payload.slice() }))
+          if (copies.some(({ payload }) => payload.length > 1000)) await turn()
+          return await storage.append(copies)
+        },
+      }),
+      'numbers appends in the order in which they were called',
+    ],
+    [
+      'keeps the list that it was given as `after`',
+      (storage) => {
+        const lists = new Map<number, readonly number[]>()
+        return {
+          async append(drafts) {
+            const all = drafts.map(({ after = [] }) => after)
+            const appended = await storage.append(drafts)
+            for (const [at, { sequence }] of appended.entries()) lists.set(sequence, all[at] ?? [])
+            return appended
+          },
+          async read(sequence) {
+            const entry = await storage.read(sequence)
+            return entry && { ...entry, after: lists.get(sequence) ?? [] }
+          },
+        }
+      },
+      'has copied the bytes as soon as append was called',
+    ],
+    [
+      'hands out the mark that it keeps',
+      (storage) => {
+        const marks = new Map<number, AttemptNote>()
+        return {
+          async mark(lease, notes) {
+            for (const note of notes) marks.set(note.sequence, note)
+            await storage.mark(lease, notes)
+          },
+          lease: (request) =>
+            changeLease(storage.lease(request), (entry) => {
+              const mark = marks.get(entry.sequence)
+              return mark === undefined ? entry : { ...entry, mark }
+            }),
+        }
+      },
+      'hands out copies of notes and marks, too',
+    ],
+    [
+      'leases whole runs, whatever is asked',
+      (storage) => ({ lease: ({ oneByOne: _oneByOne, ...request }) => storage.lease(request) }),
+      'of lanes to be sent one by one, a waiting head comes alone, unknown ones come together',
+    ],
+    [
+      'tells when the last delay ends',
+      (storage) => ({
+        async lease(request) {
+          const answer = await storage.lease(request)
+          return isLease(answer) || answer.nextDueInMs === undefined ? answer : { nextDueInMs: 5000 }
+        },
+      }),
+      'says when the first of several lanes may be ready',
+    ],
+    [
+      'says "now" of what only an open gate can free',
+      (storage) => ({
+        async lease(request) {
+          const answer = await storage.lease(request)
+          if (isLease(answer) || answer.nextDueInMs !== undefined) return answer
+          return (await storage.stats()).waiting > 0 ? { nextDueInMs: 0 } : answer
+        },
+      }),
+      'says nothing about time where time alone makes nothing ready',
+    ],
+    [
+      'settles all that comes back as the first of them',
+      (storage) => ({
+        settle: (lease, settlements) =>
+          storage.settle(
+            lease,
+            settlements.map((one) => {
+              const outcome = settlements[0]?.outcome
+              const known = one.outcome === 'unknown' || one.outcome === 'waiting'
+              return known && outcome === 'waiting' ? { ...one, outcome } : one
+            }),
+          ),
+      }),
+      'waiting entries do not travel with unknown ones behind them',
+    ],
+    [
+      'takes marks of what is settled for nothing',
+      (storage) => ({ mark: (lease, notes) => storage.mark(lease, notes).catch(() => undefined) }),
+      'what the lease has settled already cannot be marked with it',
+    ],
+    [
+      'wipes the note of what is delivered without one',
+      (storage) => ({
+        settle: (lease, all) =>
+          storage.settle(
+            lease,
+            all.map((one) => ({ ...one, note: one.note ?? new Uint8Array(0) })),
+          ),
+      }),
+      'delivered without a receipt, the previous note and the last hash of the lane stay',
+    ],
+    [
+      'breaks the chain with what is delivered without a receipt',
+      (storage) => ({
+        settle: (lease, all) =>
+          storage.settle(
+            lease,
+            all.map((one) => {
+              if (one.outcome !== 'delivered') return one
+              return { ...one, receiptHash: one.receiptHash ?? new Uint8Array(32) }
+            }),
+          ),
+      }),
+      'delivered without a receipt, the previous note and the last hash of the lane stay',
+    ],
+    [
+      'reads the header and the note of a decision late',
+      (storage) => ({
+        async decide(sequence, decision) {
+          const payload = decision.kind === 'redrive' ? decision.payload?.slice() : undefined
+          await turn()
+          await storage.decide(sequence, {
+            ...decision,
+            ...(payload === undefined ? {} : { payload }),
+          })
+        },
+      }),
+      'a redrive may correct payload and header',
+    ],
+    [
+      'counts trouble on after a redrive',
+      (storage) => {
+        const since = new Map<number, number>()
+        return {
+          async mark(lease, notes) {
+            await storage.mark(lease, notes)
+            for (const { sequence } of notes) since.set(sequence, clock)
+          },
+          lease: (request) =>
+            changeLease(storage.lease(request), (entry) => {
+              const at = since.get(entry.sequence)
+              return at === undefined ? entry : { ...entry, troubledForMs: clock - at }
+            }),
+        }
+      },
+      'a redriven entry has no trouble behind it, whatever became of its last request',
+    ],
+    ...(['hurry', 'wipe'] as const).map(
+      (method): [string, (storage: QueueStorage) => Partial<QueueStorage>, string] => [
+        `says nothing when a ${method} has changed everything`,
+        (storage) => {
+          let quiet = false
+          const silently = async (call: () => Promise<void> | undefined): Promise<void> => {
+            quiet = true
+            await call()
+            quiet = false
+          }
+          return {
+            watch: (listener) =>
+              storage.watch(() => {
+                if (!quiet) listener()
+              }),
+            [method]: (keep: readonly KeptNote[]) =>
+              silently(() => (method === 'hurry' ? storage.hurry?.() : storage.wipe?.(keep))),
+          }
+        },
+        'watch calls after append, settle, decide, hurry and wipe, until it is stopped',
+      ],
+    ),
   ]
   it.each(mutants)('finds a storage that %s', async (_what, change, title) => {
     expect(await mutant(change, (one) => one === title)).toEqual([title])
@@ -149,6 +314,7 @@ describe('runStorageContract', () => {
     expect(await claim({ durability: 'power-loss' })).toContain('power crash: what append accepted is there')
     expect(await claim({ appenders: 'many' })).toEqual([
       'two handles append at the same time',
+      'what one handle has done the other sees, and is told',
       'a handle that may not lease says so, and is told when it may',
       'handles append and drain side by side, and no order breaks',
     ])

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { memoryStorage, type Outcome, type QueueStorage } from '@fhir-outbox/queue-core'
-import { deliverAll, fakeTime, gateFails, quiet, refused, until, world } from './world.js'
+import { delivered, deliverAll, fakeTime, gateFails, quiet, refused, until, world } from './world.js'
 
 const unauthorised = { code: 'ERR_LOGIN_REQUIRED', message: 'sign in' }
 
@@ -154,6 +154,51 @@ describe('openOutbox: gates', () => {
     expect(w.calls.length).toBe(2)
     expect(w.outbox.gates()).toMatchObject([{ state: 'closed', nextTrialInMs: 9000 }])
     expect(await w.outbox.read(1)).toMatchObject({ state: 'waiting', attempts: 0 })
+    await w.outbox.close()
+  })
+
+  it('trials that tell nothing again and again do not keep a gate closed for ever', async () => {
+    let away = true
+    const w = world({
+      random: 1,
+      defaults: { unknownGiveUpMs: 3_600_000 },
+      answer(entries, context) {
+        if (entries.some(({ sequence }) => sequence === 2)) throw new TypeError('cannot pack the bundle')
+        return away ? gateFails(entries) : deliverAll(entries, context)
+      },
+    })
+    const first = await w.add()
+    w.outbox.start()
+    await w.time.advance(0)
+    expect(w.outbox.gates()).toMatchObject([{ state: 'closed', failure: refused }])
+    await w.add()
+    await w.add()
+    // Now only an entry is left to try that says nothing about the destination, whatever that is like.
+    await w.outbox.withdraw(first, { actor: 'anna', reason: 'a mistake' })
+    away = false
+    await w.time.advance(4_000)
+    expect(w.outbox.gates()).toMatchObject([{ state: 'closed', failure: refused }])
+    await w.time.advance(2 * 3_600_000)
+    expect(await w.outbox.stats()).toMatchObject({ waiting: 0, dead: 1, delivered: 1 })
+    expect(await w.outbox.read(2)).toMatchObject({ deadReason: 'parked', attempts: 0 })
+    await w.outbox.close()
+  })
+
+  it('a trial that succeeds opens its gate, whatever else the transport says', async () => {
+    let away = true
+    const w = world({
+      async *answer(entries, context) {
+        if (away) return yield* gateFails(entries)
+        yield [delivered({ sequence: 99 })]
+        yield* deliverAll(entries, context)
+      },
+    })
+    await w.add()
+    await w.outbox.flush()
+    away = false
+    await w.outbox.flush()
+    expect(w.outbox.gates()).toEqual([{ gate: 'gate', state: 'open' }])
+    expect(w.types()).toContain('transport-failed')
     await w.outbox.close()
   })
 

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import type { DeliveryContext, LeasedEntry, Outcome } from '@fhir-outbox/queue-core'
-import { delivered, world, type Answer } from './world.js'
+import {
+  isLease,
+  memoryStorage,
+  type DeliveryContext,
+  type LeasedEntry,
+  type Outcome,
+  type QueueStorage,
+} from '@fhir-outbox/queue-core'
+import { delivered, fakeTime, gateFails, world, type Answer } from './world.js'
 
 const failure = { code: 'ERR_REFUSED', message: 'the server does not like it' }
 const hour = 3_600_000
@@ -138,6 +145,65 @@ describe('one entry that spoils every run it is in', () => {
     }
     await w.time.advance(hour / 2)
     expect(await w.outbox.stats()).toMatchObject({ waiting: 0, delivered: 20 })
+    await w.outbox.close()
+  })
+
+  it('nothing is leased that is not sent', async () => {
+    const time = fakeTime()
+    const below = memoryStorage({ now: time.now })
+    const leased: number[][] = []
+    const storage: QueueStorage = {
+      ...below,
+      async lease(request) {
+        const answer = await below.lease(request)
+        if (isLease(answer)) leased.push(answer.entries.map(({ sequence }) => sequence))
+        return answer
+      },
+    }
+    const w = world({ time, storage, answer: spoilt(30), defaults, random: 1 })
+    w.outbox.start()
+    await w.outbox.enqueue(
+      Array.from({ length: 40 }, (_, n) => ({
+        lane: 'lane',
+        gate: 'gate',
+        key: `k${n}`,
+        header: new Uint8Array(0),
+        payload: new Uint8Array(1),
+      })),
+    )
+    await time.advance(2 * hour)
+    expect(await w.outbox.stats()).toMatchObject({ waiting: 0, delivered: 39, dead: 1 })
+    expect(leased.map(({ length }) => length).slice(0, 31)).toEqual([
+      40,
+      ...Array.from({ length: 30 }, () => 1),
+    ])
+    expect(leased).toEqual(w.calls.map(({ sequences }) => sequences))
+    await w.outbox.close()
+  })
+
+  it('is not given up for the time in which its gate was closed', async () => {
+    let away = false
+    const w = world({
+      defaults,
+      random: 1,
+      answer: (entries, context) =>
+        away && entries.every(({ sequence }) => sequence !== 1)
+          ? gateFails(entries)
+          : spoilt(1)(entries, context, 'deliver'),
+    })
+    w.outbox.start()
+    await w.add()
+    await w.time.advance(0)
+    away = true
+    await w.add({ lane: 'other' })
+    await w.time.advance(5 * hour)
+    expect(w.outbox.gates()).toMatchObject([{ state: 'closed' }])
+    away = false
+    await w.time.advance(hour / 2)
+    expect(w.outbox.gates()).toMatchObject([{ state: 'open' }])
+    expect(await w.outbox.read(1)).toMatchObject({ state: 'waiting', attempts: 0 })
+    await w.time.advance(hour)
+    expect(await w.outbox.read(1)).toMatchObject({ state: 'dead', deadReason: 'parked' })
     await w.outbox.close()
   })
 })

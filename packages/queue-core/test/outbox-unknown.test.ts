@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { type Outcome } from '@fhir-outbox/queue-core'
-import { afterDeathIn, delivered, deliverAll, until, world } from './world.js'
+import { memoryStorage, type Outcome } from '@fhir-outbox/queue-core'
+import { memoryData, memoryHandle } from '../src/memory-storage.js'
+import { afterDeathIn, delivered, deliverAll, fakeTime, until, world, type Answer } from './world.js'
 
 const lostReply = { code: 'ERR_CONNECTION_LOST', message: 'no answer' }
 
@@ -107,6 +108,29 @@ describe('openOutbox: unknown outcomes', () => {
     await w.time.advance(3_600_000)
     expect(await w.outbox.settled(1)).toMatchObject({ state: 'dead', reason: 'parked' })
     await w.outbox.close()
+  })
+
+  it('a device that was off for days tries for a while before it gives up', async () => {
+    const time = fakeTime()
+    const data = memoryData({ now: time.now })
+    const { supports } = memoryStorage()
+    const answer: Answer = async function* (entries, context) {
+      await context.mark(entries.map(({ sequence }) => sequence))
+      yield entries.map(({ sequence }): Outcome => ({ sequence, kind: 'unknown', failure: lostReply }))
+    }
+    const before = world({ time, storage: memoryHandle(data, supports), answer, random: 1 })
+    await before.add()
+    await before.outbox.flush()
+    await before.outbox.close()
+    await time.advance(3 * 24 * 3_600_000)
+    const after = world({ time, storage: memoryHandle(data, supports), answer, random: 1 })
+    after.outbox.start()
+    await time.advance(9 * 60_000)
+    expect(after.calls.length).toBeGreaterThan(3)
+    expect((await after.outbox.read(1))?.state).toBe('unknown')
+    await time.advance(10 * 60_000)
+    expect(await after.outbox.settled(1)).toMatchObject({ state: 'dead', reason: 'parked' })
+    await after.outbox.close()
   })
 
   it('an entry proven not applied is sent again', async () => {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { memoryStorage, parseNote, sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
+import {
+  memoryStorage,
+  parseNote,
+  sealStorage,
+  type Outcome,
+  type QueueStorage,
+} from '@fhir-outbox/queue-core'
 import { aesCipher } from './aes-cipher.js'
 import { delivered, fakeTime, refused, until, world } from './world.js'
 
@@ -112,6 +118,13 @@ describe('openOutbox: corrections', () => {
     const w = world()
     await expect(w.add({ header: new Uint8Array(4097) })).rejects.toMatchObject({ code: 'ERR_INVALID_ENTRY' })
     await w.add({ header: new Uint8Array(4096) })
+    w.answer = async function* (entries) {
+      yield entries.map(({ sequence }): Outcome => ({ sequence, kind: 'rejected', failure: refused }))
+    }
+    await w.outbox.flush()
+    const correcting = w.outbox.redrive(1, { ...by, header: new Uint8Array(4097) })
+    await expect(correcting).rejects.toMatchObject({ code: 'ERR_INVALID_ENTRY' })
+    expect(await w.outbox.stats()).toMatchObject({ dead: 1 })
     await w.outbox.close()
   })
 })

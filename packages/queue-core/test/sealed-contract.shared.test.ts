@@ -56,5 +56,10 @@ runStorageContract({
   setBack: (ms) => elapse(-ms),
   reopen,
   second: async (storage) => handle(sealedBehind(storage)),
+  damage(storage, sequence) {
+    const payload = sealedBehind(storage).data.records.get(sequence)?.payload
+    if (payload === undefined) throw new Error('no record')
+    payload[0] = (payload[0] ?? 0) ^ 1
+  },
   crash: reopen,
 })

@@ -18,7 +18,7 @@ describe('simulateOutbox', () => {
     expect(summary).toMatchObject({ seeds: 200, accepted: 200 * 20, ...broken })
     expect(summary.crashes).toBeGreaterThan(200)
     expect(summary.sleeps).toBeGreaterThan(200)
-    for (const trouble of ['lostBefore', 'lostAfter', 'late', 'busy', 'throttled', 'outage']) {
+    for (const trouble of ['lostBefore', 'lostAfter', 'late', 'busy', 'throttled', 'outage', 'spoilt']) {
       expect(summary.troubles[trouble] ?? 0, trouble).toBeGreaterThan(100)
     }
   })

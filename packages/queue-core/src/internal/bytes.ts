@@ -19,6 +19,11 @@ export function encodeJson(value: unknown): Uint8Array {
   return encodeText(JSON.stringify(value))
 }
 
+/** Of lower-case hexadecimal as `toHex` writes it. */
+export function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, at) => parseInt(hex.slice(2 * at, 2 * at + 2), 16))
+}
+
 let digits: readonly string[] | undefined
 
 export function toHex(bytes: Uint8Array): string {

@@ -19,6 +19,11 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return node === undefined ? portable(bytes) : new Uint8Array(node.hash('sha256', bytes, 'buffer'))
 }
 
+/** The same in lower-case hexadecimal. */
+export function sha256HexAtOnce(bytes: Uint8Array): string {
+  return nodeCrypto()?.hash('sha256', bytes, 'hex') ?? toHex(portable(bytes))
+}
+
 /** From here on hashing takes so long that the thread has better things to do. */
 const large = 64 * 1024
 /** From here on, WebCrypto in a browser takes less time than JavaScript: a fifth of it for a kilobyte. */
@@ -30,7 +35,7 @@ export function sha256Hex(bytes: Uint8Array): string | Promise<string> {
   // WebCrypto is missing on pages without TLS, such as one that a gateway serves in a local network.
   const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle
   if (subtle === undefined || bytes.length < (node === undefined ? small : large)) {
-    return node?.hash('sha256', bytes, 'hex') ?? toHex(portable(bytes))
+    return sha256HexAtOnce(bytes)
   }
   // The copy gives WebCrypto a buffer of its own, whatever kind of memory the caller's view lies on.
   return subtle.digest('SHA-256', bytes.slice()).then((digest) => toHex(new Uint8Array(digest)))

@@ -1,4 +1,5 @@
 import type { Heap } from '../internal/heap.js'
+import type { LeaseRequest } from '../storage-port.js'
 import { DELAYED, NOWHERE, READY } from './lane-table.js'
 import { NONE } from './rows.js'
 import { dueAtOf, type IndexState } from './state.js'
@@ -112,12 +113,13 @@ export function forgetRow(state: IndexState, row: number): void {
 export function headRun(
   state: IndexState,
   lane: number,
-  limits: { readonly limit: number; readonly maxBytes: number },
+  limits: Pick<LeaseRequest, 'limit' | 'maxBytes' | 'oneByOne'>,
   now: number,
 ): number[] {
   const { lanes, rows } = state
   const first = lanes.head(lane)
   const firstState = rows.state(first)
+  if (firstState !== UNKNOWN && limits.oneByOne?.includes(lanes.name(lane)) === true) return [first]
   const gate = rows.gate(first)
   const group = state.details.get(rows.sequence(first))?.mark?.group
   const run = [first]

@@ -1,5 +1,6 @@
 import { leaseLost } from '../refusals.js'
 import type { AttemptNote, LeaseRequest, NothingReady, Settlement } from '../storage-port.js'
+import { copyMark } from './describe.js'
 import { applySettlement, becomeUnknown, rowFor } from './entries.js'
 import { headRun, place } from './lanes.js'
 import { detailsOf, goesFirst, headDueAt, type Gate, type IndexState, type LeaseRecord } from './state.js'
@@ -148,12 +149,7 @@ export function markEntries(
 
 export function setMark(state: IndexState, note: AttemptNote, now: number): void {
   const details = detailsOf(state, note.sequence)
-  const { info } = note
-  details.mark = {
-    sequence: note.sequence,
-    group: note.group,
-    ...(info === undefined ? {} : { info: info.slice() }),
-  }
+  details.mark = copyMark(note)
   details.markedAt = now
   details.markOpen = true
 }

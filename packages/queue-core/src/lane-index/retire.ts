@@ -16,17 +16,29 @@ function holdsNobody(state: IndexState, sequence: number): boolean {
 export function retireSettled(state: IndexState, retention: Retention, now: number): number[] {
   const { settled } = state
   const forgotten: number[] = []
-  const kept: { readonly sequence: number; readonly at: number }[] = []
-  for (let oldest = settled.first(); oldest !== undefined; oldest = settled.first()) {
-    if (settled.size + kept.length <= retention.maxCount && now - oldest.at <= retention.maxAgeMs) break
-    settled.shift()
-    const row = rowFor(state, oldest.sequence)
-    if (row === undefined) continue
-    if (holdsNobody(state, oldest.sequence)) {
-      forgetRow(state, row)
-      forgotten.push(oldest.sequence)
-    } else kept.push(oldest)
+
+  function isOver(at: number): boolean {
+    return settled.size > retention.maxCount || now - at > retention.maxAgeMs
   }
-  if (kept.length > 0) settled.unshift(kept)
+
+  function forget(sequence: number): void {
+    const row = rowFor(state, sequence)
+    if (row === undefined) return
+    forgetRow(state, row)
+    forgotten.push(sequence)
+  }
+
+  // Few, and never copied with the others: this is asked with every append.
+  for (const { sequence, at } of settled.aside()) {
+    if (!isOver(at) || !holdsNobody(state, sequence)) continue
+    settled.dropAside(sequence)
+    forget(sequence)
+  }
+  for (let oldest = settled.first(); oldest !== undefined && isOver(oldest.at); oldest = settled.first()) {
+    if (holdsNobody(state, oldest.sequence)) {
+      settled.shift()
+      forget(oldest.sequence)
+    } else settled.setAside()
+  }
   return forgotten
 }

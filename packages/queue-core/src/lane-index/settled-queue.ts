@@ -1,16 +1,26 @@
 import type { Packer, Unpacker } from '../internal/packer.js'
 
+interface SettledEntry {
+  readonly sequence: number
+  readonly at: number
+}
+
 /** Settled entries in order of settlement. */
 export interface SettledQueue {
+  /** Those that were set aside included. */
   readonly size: number
   /** In any order: one that is older than the last finds its place. */
   push(sequence: number, at: number): void
   /** The oldest one. */
-  first(): { readonly sequence: number; readonly at: number } | undefined
+  first(): SettledEntry | undefined
   shift(): void
-  /** Puts entries back before the oldest one, in this order. */
-  unshift(entries: readonly { readonly sequence: number; readonly at: number }[]): void
-  /** In order. */
+  /** Takes the oldest one out of the way, but does not forget it. */
+  setAside(): void
+  /** Those that were set aside. */
+  aside(): readonly SettledEntry[]
+  /** Forgets one that was set aside. */
+  dropAside(sequence: number): void
+  /** In order, those that were set aside included. */
   all(): { readonly sequences: readonly number[]; readonly times: readonly number[] }
 }
 
@@ -31,6 +41,7 @@ export function createSettledQueue(sequences: number[] = [], times: number[] = [
   // Two arrays of numbers take a quarter of the room that objects would.
   let from = 0
   let sorted = true
+  const aside = new Map<number, SettledEntry>()
 
   /** Restored entries come in order of sequence. Those of one time keep their order. */
   function sort(): void {
@@ -42,34 +53,45 @@ export function createSettledQueue(sequences: number[] = [], times: number[] = [
     sorted = true
   }
 
+  function push(sequence: number, at: number): void {
+    if (from < times.length && at < (times.at(-1) ?? 0)) sorted = false
+    sequences.push(sequence)
+    times.push(at)
+  }
+
+  function first(): SettledEntry | undefined {
+    sort()
+    const sequence = sequences[from]
+    const at = times[from]
+    return sequence === undefined || at === undefined ? undefined : { sequence, at }
+  }
+
+  function shift(): void {
+    from++
+    if (from < 1024 || from * 2 < sequences.length) return
+    sequences = sequences.slice(from)
+    times = times.slice(from)
+    from = 0
+  }
+
   return {
     get size() {
-      return sequences.length - from
+      return sequences.length - from + aside.size
     },
-    push(sequence, at) {
-      if (from < times.length && at < (times.at(-1) ?? 0)) sorted = false
-      sequences.push(sequence)
-      times.push(at)
+    push,
+    first,
+    shift,
+    setAside() {
+      const oldest = first()
+      if (oldest === undefined) return
+      shift()
+      aside.set(oldest.sequence, oldest)
     },
-    first() {
-      sort()
-      const sequence = sequences[from]
-      const at = times[from]
-      return sequence === undefined || at === undefined ? undefined : { sequence, at }
-    },
-    shift() {
-      from++
-      if (from < 1024 || from * 2 < sequences.length) return
-      sequences = sequences.slice(from)
-      times = times.slice(from)
-      from = 0
-    },
-    unshift(entries) {
-      sequences = [...entries.map(({ sequence }) => sequence), ...sequences.slice(from)]
-      times = [...entries.map(({ at }) => at), ...times.slice(from)]
-      from = 0
-    },
+    aside: () => [...aside.values()],
+    dropAside: (sequence) => aside.delete(sequence),
     all() {
+      for (const { sequence, at } of aside.values()) push(sequence, at)
+      aside.clear()
       sort()
       return { sequences: sequences.slice(from), times: times.slice(from) }
     },

@@ -22,7 +22,7 @@ export async function decisionFor(
       sequence,
       key: entry.key,
       at,
-      contentSha256: await sha256Hex(entry.payload ?? new Uint8Array(0)),
+      contentSha256: entry.payload === undefined ? '' : await sha256Hex(entry.payload),
       assumed: { actor, reason },
     }
     return { kind, note: encodeJson(receipt) }

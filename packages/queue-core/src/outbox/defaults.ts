@@ -34,6 +34,11 @@ export interface OutboxDefaults {
    * transport has thrown or said nothing for as long, in the life of one outbox: it must not hold its lane for ever.
    */
   readonly unknownGiveUpMs: number
+  /**
+   * Nothing unknown is parked before this outbox has been open, and its gate too, for as long: whoever was switched
+   * off for days gets more than one try. At most `unknownGiveUpMs` counts.
+   */
+  readonly unknownTryMs: number
   /** How long a delivery may go on winding up once `stop` has aborted it. */
   readonly stopGraceMs: number
   /**
@@ -71,6 +76,7 @@ export function outboxDefaults(): OutboxDefaults {
     retryAfter: { minMs: second, maxMs: 24 * hour },
     unknownFirstMs: 2 * second,
     unknownGiveUpMs: 24 * hour,
+    unknownTryMs: 10 * minute,
     stopGraceMs: 5 * second,
     ttlMs: Infinity,
     ttlCounts: 'open',

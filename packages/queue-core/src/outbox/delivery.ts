@@ -21,6 +21,8 @@ export interface DeliveryWorld {
   /** Called after each group: whether the destination was to blame, and why. */
   readonly learned: (closure: GateClosure | undefined) => void
   readonly gateIsClosed: () => boolean
+  /** For how much of the last `ms` this outbox was open and the gate, too. */
+  readonly openMs: (ms: number) => number
   readonly suspects: Suspects
 }
 
@@ -34,7 +36,15 @@ export interface Delivery {
 
 const cutShort = Symbol('cut short')
 
-/** A lease, the entries of it to send, and when it was asked for by this machine's clock. */
+const outcomeKinds: ReadonlySet<string> = new Set<Outcome['kind']>([
+  'delivered',
+  'rejected',
+  'parked',
+  'not-sent',
+  'unknown',
+])
+
+/** A lease, those of its entries that are to be sent, and when it was asked for by this machine's clock. */
 export interface Consignment {
   readonly lease: Lease
   readonly entries: readonly LeasedEntry[]
@@ -54,6 +64,7 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     backoff: world.backoff,
     at: () => new Date(environment.wallClock()).toISOString(),
     receipts: world.receipts,
+    openMs: world.openMs,
   })
   /** Until when the lease holds, by this machine's clock. */
   let goodUntil = askedAt + defaults.leaseMs
@@ -145,6 +156,11 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
         failed({ code: 'ERR_TRANSPORT_FAILED', message: 'an outcome for an entry that is not open' })
         continue
       }
+      // Without types a transport may say anything, and an entry in no state would be lost.
+      if (!outcomeKinds.has(outcome.kind)) {
+        failed({ code: 'ERR_TRANSPORT_FAILED', message: 'an outcome of a kind that does not exist' })
+        continue
+      }
       taken.add(outcome.sequence)
       known.push([entry, outcome])
     }
@@ -213,7 +229,7 @@ export function startDelivery(world: DeliveryWorld, { lease, entries, askedAt }:
     const verdicts = left.map((entry): Verdict | undefined => {
       const { sequence } = entry
       if (marks.hasLeft(sequence)) return judge.comeBack(entry, 'unknown', why, delayed)
-      if (delayed && suspects.isHopeless(lane, sequence)) {
+      if (delayed && suspects.isHopeless(lane, gate, sequence)) {
         suspects.clear(lane)
         return judge.park(entry, why)
       }

@@ -31,6 +31,8 @@ export type OutboxEvent =
       readonly sequences: readonly number[]
     }
   | (AboutEntry & { readonly type: 'delivered'; readonly ageMs: number; readonly attempts: number })
+  /** `OutboxOptions.ttlMs` threw; it counts as if it had said nothing about the entry. */
+  | (AboutEntry & { readonly type: 'ttl-failed'; readonly failure: Failure })
   | (AboutEntry & { readonly type: 'rejected' | 'parked' | 'expired'; readonly failure: Failure })
   /** The storage could not read the entry back and took it out of its lane: it is quarantined or parked. */
   | { readonly type: 'set-aside'; readonly sequence: number }

@@ -2,6 +2,7 @@ import type { Lease, LeasedEntry, QueueStorage } from '../storage-port.js'
 import type { OutboxDefaults } from './defaults.js'
 import type { OutboxEnvironment } from './environment.js'
 import type { OutboxEvent } from './events.js'
+import { failureOf } from './failures.js'
 import type { GateKeeper } from './gates.js'
 import { failureNote } from './notes.js'
 
@@ -29,9 +30,21 @@ export async function endExpired(world: ExpiryWorld, lease: Lease): Promise<read
   const { defaults, gates, emit } = world
   if (world.ttlMs === undefined && defaults.ttlMs === Infinity) return entries
 
-  function expired({ sequence, key, header, ageMs, state }: LeasedEntry): boolean {
+  /** Somebody else's rule, perhaps about somebody else's header: it must not hold up the lane when it throws. */
+  function ttlOf({ sequence, key, header, ageMs }: LeasedEntry): number {
+    try {
+      return world.ttlMs?.({ sequence, key, header, ageMs, lane, gate }) ?? defaults.ttlMs
+    } catch (error) {
+      const failure = failureOf(error, 'the rule for the time to live threw', 'ERR_TTL_FAILED')
+      emit({ type: 'ttl-failed', sequence, lane, gate, failure })
+      return defaults.ttlMs
+    }
+  }
+
+  function expired(entry: LeasedEntry): boolean {
+    const { ageMs, state } = entry
     if (state !== 'waiting') return false
-    const ttlMs = world.ttlMs?.({ sequence, key, header, ageMs, lane, gate }) ?? defaults.ttlMs
+    const ttlMs = ttlOf(entry)
     const counted = defaults.ttlCounts === 'always' ? ageMs : gates.openMs(gate, ageMs)
     return counted >= ttlMs
   }

@@ -20,6 +20,8 @@ interface GateRecord {
   /** The wait that led to `trialAt`: never wait longer than that from now, even when the clock jumps back. */
   wait: number
   trialRunning: boolean
+  /** Trials that have told nothing since something was last heard of the gate. */
+  silentTrials: number
   /** Somebody asked for a trial while one was running: that one says nothing about the world since. */
   askedMeanwhile: boolean
   closedAt: number
@@ -27,6 +29,8 @@ interface GateRecord {
   readonly closures: { readonly from: number; readonly to: number }[]
 }
 
+/** Trials in a row that may tell nothing. */
+const mostSilentTrials = 3
 /** More are joined, in favour of the entries: the time between two counts as closed. */
 const closuresKept = 256
 
@@ -40,8 +44,11 @@ export interface GateKeeper {
   beginTrial(gate: string): void
   /** The trial ended without telling anything, e.g. because the outbox stops. */
   dropTrial(gate: string): void
-  /** The trial told nothing new: the next one comes later. */
-  prolong(gate: string): void
+  /**
+   * The trial told nothing: the next one comes later. When that happens again and again, nobody knows any more whether
+   * the destination is to blame: then the gate is open. Returns whether it is.
+   */
+  prolong(gate: string): boolean
   /** Returns whether the gate was open before. */
   close(gate: string, closure: GateClosure, byTrial: boolean): boolean
   open(gate: string): void
@@ -77,6 +84,7 @@ export function gateKeeper(
       trialAt: 0,
       wait: 0,
       trialRunning: false,
+      silentTrials: 0,
       askedMeanwhile: false,
       closedAt: 0,
       closures: [],
@@ -122,6 +130,20 @@ export function gateKeeper(
     )
   }
 
+  function open(gate: string): void {
+    const record = recordOf(gate)
+    const { closures } = record
+    if (record.closure !== undefined) closures.push({ from: record.closedAt, to: environment.now() })
+    const [first, second] = closures
+    if (closures.length > closuresKept && first !== undefined && second !== undefined) {
+      closures.splice(0, 2, { from: first.from, to: second.to })
+    }
+    record.closure = undefined
+    record.trialRunning = false
+    record.silentTrials = 0
+    record.askedMeanwhile = false
+  }
+
   return {
     see(gate) {
       recordOf(gate)
@@ -140,12 +162,16 @@ export function gateKeeper(
     },
     prolong(gate) {
       const record = recordOf(gate)
-      endTrial(record, nextWait(defaults.gateBackoff, record.wait, environment.random()))
+      record.silentTrials++
+      if (record.silentTrials >= mostSilentTrials) open(gate)
+      else endTrial(record, nextWait(defaults.gateBackoff, record.wait, environment.random()))
+      return record.closure === undefined
     },
     close(gate, closure, byTrial) {
       const record = recordOf(gate)
       const wasOpen = record.closure === undefined
       record.closure = closure
+      record.silentTrials = 0
       if (wasOpen) record.closedAt = environment.now()
       // Deliveries that were under way when the gate closed tell the same again; only a trial tells more.
       if (byTrial) {
@@ -162,18 +188,7 @@ export function gateKeeper(
       }
       return wasOpen
     },
-    open(gate) {
-      const record = recordOf(gate)
-      const { closures } = record
-      if (record.closure !== undefined) closures.push({ from: record.closedAt, to: environment.now() })
-      const [first, second] = closures
-      if (closures.length > closuresKept && first !== undefined && second !== undefined) {
-        closures.splice(0, 2, { from: first.from, to: second.to })
-      }
-      record.closure = undefined
-      record.trialRunning = false
-      record.askedMeanwhile = false
-    },
+    open,
     isClosed: (gate) => gates.get(gate)?.closure !== undefined,
     hurry(gate) {
       for (const [name, record] of closed()) {

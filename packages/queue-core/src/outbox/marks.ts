@@ -36,11 +36,9 @@ export function createMarks({ storage, lease, uuid, signal, isOver, lose, sent }
     if (signal.aborted) throw abortError()
     const group = uuid()
     const bytes = info === undefined ? undefined : encodeJson(info)
-    const notes = sequences.map((sequence) => ({
-      sequence,
-      group,
-      ...(bytes === undefined ? {} : { info: bytes }),
-    }))
+    const notes = sequences.map((sequence) =>
+      bytes === undefined ? { sequence, group } : { sequence, group, info: bytes },
+    )
     checkMarks(notes, storageLimits)
     try {
       await storage.mark(lease, notes)

@@ -1,7 +1,8 @@
-import { decodeText, encodeJson, encodeText, toHex } from '../internal/bytes.js'
-import { sha256 } from '../internal/sha256.js'
+import { decodeText, encodeJson, encodeText } from '../internal/bytes.js'
+import { sha256HexAtOnce } from '../internal/sha256.js'
 import type { LeasedEntry } from '../storage-port.js'
 import type { Failure, ReceiptBody } from '../transport-port.js'
+import { storageLimits } from '../validate.js'
 
 /** What a delivery left. Hashes are lower-case hexadecimal SHA-256. */
 export interface Receipt extends ReceiptBody {
@@ -10,10 +11,12 @@ export interface Receipt extends ReceiptBody {
   readonly key: string
   /** ISO 8601, by this machine's clock. */
   readonly at: string
-  /** Of the payload that was delivered. */
+  /** Of the payload that was delivered. Empty when it was assumed of an entry whose payload could not be read. */
   readonly contentSha256: string
   /** Of the lane's previous receipt, so that one that is taken away is missed. */
   readonly previous?: string
+  /** What the transport added did not fit into a note and is missing, but for status, id and version. */
+  readonly shortened?: true
   /** Set when somebody said that it was delivered, and no answer of a server did. */
   readonly assumed?: { readonly actor: string; readonly reason: string }
 }
@@ -129,8 +132,9 @@ function pastDecision(note: DecisionNote): PastEvent {
   return {
     at,
     what: decision,
-    actor,
-    reason,
+    // Whole in the note of its own; a history of long stories would outgrow what a note may hold.
+    actor: actor.slice(0, textLength),
+    reason: reason.slice(0, textLength),
     ...(corrected === undefined ? {} : { corrected }),
     ...(replacedSha256 === undefined ? {} : { replacedSha256 }),
   }
@@ -161,13 +165,14 @@ export function failureNote(
   at: string,
   previous: Uint8Array | undefined,
 ): Uint8Array {
-  return encodeJson({
-    v: 1,
-    at,
-    outcome,
-    failure: trimmed(failure),
-    history: historyAfter(previous),
-  } satisfies FailureNote)
+  const note = { v: 1, at, outcome, failure: trimmed(failure), history: historyAfter(previous) } as const
+  const whole = encodeJson(note satisfies FailureNote)
+  if (whole.length <= storageLimits.noteBytes) return whole
+  // Letters that take six bytes each. The entry would come back for ever if no storage took its note.
+  const { issues: _issues, ...bare } = note.failure
+  const shorter = encodeJson({ ...note, failure: bare } satisfies FailureNote)
+  if (shorter.length <= storageLimits.noteBytes) return shorter
+  return encodeJson({ ...note, failure: bare, history: [] } satisfies FailureNote)
 }
 
 export function decisionNote(
@@ -193,30 +198,44 @@ export function decisionNote(
   } satisfies DecisionNote)
 }
 
-/** The final receipt and its hash, which the next receipt of the lane will name. */
+/** What of a receipt is not the transport's to say. */
+const ownMembers = ['v', 'sequence', 'key', 'at', 'contentSha256', 'previous'] as const
+
+/** The final receipt and its hash, which the next receipt of the lane will name. Hashes are in hexadecimal. */
 export function buildReceipt(
-  entry: Pick<LeasedEntry, 'sequence' | 'key'>,
+  { sequence, key }: Pick<LeasedEntry, 'sequence' | 'key'>,
   contentSha256: string,
   body: ReceiptBody,
   at: string,
-  previous: Uint8Array | undefined,
-): { readonly bytes: Uint8Array; readonly hash: Uint8Array } {
-  const own = {
-    v: 1,
-    sequence: entry.sequence,
-    key: entry.key,
-    at,
-    contentSha256,
-    previous: previous === undefined ? undefined : toHex(previous),
+  previous: string | undefined,
+): { readonly bytes: Uint8Array; readonly hash: string } {
+  const own = `"v":1,"sequence":${sequence},"key":${JSON.stringify(key)},"at":"${at}","contentSha256":"${contentSha256}"`
+  const last = previous === undefined ? '' : `,"previous":"${previous}"`
+
+  /** Put together as text, in half the time that one object of both would take. */
+  function receiptWith(added: ReceiptBody): Uint8Array {
+    // A transport adds to a receipt, it does not rewrite it.
+    const others = ownMembers.some((name) => name in added) ? withoutOwn(added) : added
+    const first = JSON.stringify(others).slice(0, -1)
+    return encodeText(`${first}${first === '{' ? '' : ','}${own}${last}}`)
   }
-  const bytes = encodeText(joinObjects(body, own))
-  return { bytes, hash: sha256(bytes) }
+
+  const whole = receiptWith(body)
+  // The delivery would be asked about for ever if no storage took its receipt.
+  const bytes = whole.length > storageLimits.noteBytes ? receiptWith(shortened(body)) : whole
+  return { bytes, hash: sha256HexAtOnce(bytes) }
 }
 
-/** Both as one object in JSON. A transport adds to a receipt, it does not rewrite it: `own` comes last and counts. */
-function joinObjects(added: object, own: object): string {
-  if (Object.keys(own).some((name) => name in added)) return JSON.stringify({ ...added, ...own })
-  // As text, which is many times cheaper than one object of both.
-  const first = JSON.stringify(added)
-  return first === '{}' ? JSON.stringify(own) : `${first.slice(0, -1)},${JSON.stringify(own).slice(1)}`
+function shortened({ status, id, version }: ReceiptBody): ReceiptBody {
+  return {
+    ...(status === undefined ? {} : { status }),
+    ...(id === undefined ? {} : { id: id.slice(0, textLength) }),
+    ...(version === undefined ? {} : { version: version.slice(0, textLength) }),
+    shortened: true,
+  }
+}
+
+function withoutOwn(body: ReceiptBody): object {
+  const names: readonly string[] = ownMembers
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !names.includes(name)))
 }

@@ -1,5 +1,5 @@
 import { QueueError } from '../errors.js'
-import { storageLimits } from '../validate.js'
+import { checkDecision, storageLimits } from '../validate.js'
 import type { Appended, Decision, EntryDraft, EntrySummary } from '../storage-port.js'
 import { decisionFor } from './decisions.js'
 import { outboxDefaults } from './defaults.js'
@@ -28,10 +28,16 @@ function endsWait(event: OutboxEvent): event is OutboxEvent & { readonly sequenc
 
 function checkHeaders(drafts: readonly EntryDraft[]): void {
   const { headerBytes } = storageLimits
-  if (!drafts.some(({ header }) => header.length > headerBytes)) return
+  // Whether they are bytes at all is for the storage to say.
+  if (!drafts.some(({ header }) => header instanceof Uint8Array && header.length > headerBytes)) return
   throw new QueueError('ERR_INVALID_ENTRY', `header is longer than ${headerBytes} bytes`, {
     hint: 'Correct the call; nothing was stored.',
   })
+}
+
+/** Without members that are `undefined`, as settings from files and flags have them: they must not hide a default. */
+function given<Options extends object>(options: Options = {} as Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
 }
 
 /**
@@ -49,8 +55,8 @@ export function openOutbox(options: OutboxOptions): Outbox {
   const { appenders, drainers } = storage.supports
   /** Others may settle what somebody here waits for. */
   const shared = appenders === 'many' || drainers === 'many'
-  const defaults = { ...outboxDefaults(), ...options.defaults }
-  const environment = { ...defaultEnvironment(), ...options.environment }
+  const defaults = { ...outboxDefaults(), ...given(options.defaults) }
+  const environment = { ...defaultEnvironment(), ...given(options.environment) }
   const emitter = createEmitter()
   const gates = gateKeeper(defaults, environment)
   const waits = settledWaits(storage, watchWhileWanted)
@@ -115,7 +121,10 @@ export function openOutbox(options: OutboxOptions): Outbox {
     by: DecidedBy & Partial<RedriveOptions>,
   ): Promise<void> {
     alive()
-    await storage.decide(sequence, await decisionFor(storage, sequence, kind, by, now()))
+    const decision = await decisionFor(storage, sequence, kind, by, now())
+    // As with `append`: adapters grant more than callers may hand in.
+    checkDecision(decision, storageLimits)
+    await storage.decide(sequence, decision)
     emit({ type: 'decided', sequence, decision: kind })
     waits.check(sequence)
     scheduler.kick()
@@ -143,6 +152,11 @@ export function openOutbox(options: OutboxOptions): Outbox {
 
   async function* pages(query: OutboxListQuery): AsyncGenerator<EntrySummary> {
     const { pageSize = 100, ...rest } = query
+    if (!(Number.isInteger(pageSize) && pageSize > 0)) {
+      throw new QueueError('ERR_INVALID_ENTRY', 'pageSize is not a positive integer', {
+        hint: 'Leave it out, or read at least one entry at a time.',
+      })
+    }
     let { after = 0 } = query
     for (;;) {
       alive()

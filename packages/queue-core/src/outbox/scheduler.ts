@@ -39,7 +39,11 @@ export interface SchedulerWorld {
 export function createScheduler(world: SchedulerWorld): Scheduler {
   const { storage, defaults, environment, gates, emit } = world
   const backoff = laneBackoff(defaults.laneBackoff, environment.random)
-  const suspects = createSuspects(() => environment.now(), defaults.unknownGiveUpMs)
+  const suspects = createSuspects({
+    now: () => environment.now(),
+    giveUpMs: defaults.unknownGiveUpMs,
+    openMs: (gate, ms) => gates.openMs(gate, ms),
+  })
   const active = new Set<Delivery>()
   let filling: Promise<void> | undefined
   let again = false
@@ -83,11 +87,7 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
         suspects,
         learned,
         gateIsClosed: () => gates.isClosed(gate),
-        emit(event) {
-          // A trial that blows up says as much as one that is refused: wait longer.
-          if (event.type === 'transport-failed' && inconclusive) learned({ failure: event.failure })
-          emit(event)
-        },
+        openMs: (ms) => gates.openMs(gate, ms),
       },
       consignment,
     )
@@ -105,10 +105,10 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
     if (status !== undefined) emit({ type: 'gate-closed', gate: status })
   }
 
-  /** Nothing was learned. Unless the outbox stops, that must not become a hot loop. */
+  /** Nothing was learned, or it blew up. Unless the outbox stops, that must not become a hot loop. */
   function inconclusiveTrial(gate: string): void {
-    if (world.wanted()) gates.prolong(gate)
-    else gates.dropTrial(gate)
+    if (!world.wanted()) gates.dropTrial(gate)
+    else if (gates.prolong(gate)) emit({ type: 'gate-opened', gate })
   }
 
   /** Takes leases until nothing is ready or all hands are full. Returns when to look again. */
@@ -137,11 +137,9 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
         continue
       }
       // A trial finds out about the gate; whatever has outlived its time goes when it is open again.
-      const good = (trial === undefined ? await endExpired(world, lease) : lease.entries).map((entry) =>
+      const entries = (trial === undefined ? await endExpired(world, lease) : lease.entries).map((entry) =>
         agedOnlyWhileOpen(entry, lease.gate),
       )
-      const entries = suspects.together(lease.lane, good)
-      if (entries.length < good.length) await release(lease, good.slice(entries.length))
       if (entries.length > 0) deliver({ lease, entries, askedAt }, trial !== undefined)
     }
     // With all hands full nothing can start before one is free, and that kicks.
@@ -159,13 +157,15 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
   }
 
   async function takeLease(trial: string | undefined): ReturnType<QueueStorage['lease']> {
+    const oneByOne = suspects.lanes()
     try {
       const answer = await storage.lease({
-        limit: trial === undefined ? defaults.runEntries : 1,
+        limit: trial === undefined && oneByOne !== undefined ? defaults.runEntries : 1,
         maxBytes: defaults.runBytes,
         ttlMs: defaults.leaseMs,
         closedGates: trial === undefined ? gates.closedGates() : [],
         ...(trial === undefined ? {} : { onlyGate: trial }),
+        ...(oneByOne === undefined || oneByOne.length === 0 ? {} : { oneByOne }),
       })
       elsewhere = !isLease(answer) && answer.elsewhere === true
       for (const sequence of answer.setAside ?? []) emit({ type: 'set-aside', sequence })
@@ -176,17 +176,12 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
     }
   }
 
-  /** Stopped while the storage was giving: nothing was tried. */
+  /** Stopped while the storage was giving: everything goes back as it came. */
   async function giveBack(lease: Lease, trial: string | undefined): Promise<void> {
     if (trial !== undefined) gates.dropTrial(trial)
-    await release(lease, lease.entries)
-  }
-
-  /** As they came: nothing was tried with them. */
-  async function release(lease: Lease, entries: readonly LeasedEntry[]): Promise<void> {
     await storage.settle(
       lease,
-      entries.map(({ sequence, state }) => ({ sequence, outcome: state, delayMs: 0, spent: false })),
+      lease.entries.map(({ sequence, state }) => ({ sequence, outcome: state, delayMs: 0, spent: false })),
     )
   }
 

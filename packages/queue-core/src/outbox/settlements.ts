@@ -1,3 +1,4 @@
+import { fromHex, toHex } from '../internal/bytes.js'
 import { sha256Hex } from '../internal/sha256.js'
 import type { Lease, LeasedEntry, Settlement } from '../storage-port.js'
 import type { Failure, Outcome } from '../transport-port.js'
@@ -14,7 +15,7 @@ export interface Verdict {
 
 /** What turning outcomes into settlements needs. One per lease: the lane's wait is drawn once. */
 export interface Judge {
-  /** Judges one group. `receiptHash` of the last verdict that has one is the lane's next `previous`. */
+  /** Judges one group. Only its last receipt brings its hash: the group is settled in one commit. */
   judge(outcomes: readonly (readonly [LeasedEntry, Outcome])[]): Promise<Verdict[]>
   /** Remembers the hash once its group is settled. */
   chained(verdicts: readonly Verdict[]): void
@@ -52,10 +53,13 @@ export function createJudge(options: {
   readonly at: () => string
   /** Whether deliveries leave receipts. */
   readonly receipts: boolean
+  /** For how much of the last `ms` this outbox was open and the gate, too. */
+  readonly openMs: (ms: number) => number
 }): Judge {
   const { lease, defaults, backoff, at } = options
   const { lane, gate } = lease
-  let previous = lease.lastReceiptHash
+  /** Hash of the lane's last receipt. */
+  let previous = lease.lastReceiptHash === undefined ? undefined : toHex(lease.lastReceiptHash)
   let wait: number | undefined
 
   function laneWait(): number {
@@ -99,6 +103,13 @@ export function createJudge(options: {
     return Math.max(laneWait(), defaults.unknownFirstMs)
   }
 
+  /** Whether enough was done to find out about it. */
+  function isGivenUp({ troubledForMs = 0 }: LeasedEntry, giveUpMs: number): boolean {
+    const { unknownGiveUpMs, unknownTryMs } = defaults
+    if (troubledForMs < giveUpMs) return false
+    return options.openMs(troubledForMs) >= Math.min(unknownGiveUpMs, unknownTryMs)
+  }
+
   function judgeOpen(entry: LeasedEntry, outcome: OpenOutcome): Verdict {
     const { failure } = outcome
     const asked =
@@ -108,53 +119,45 @@ export function createJudge(options: {
     if (outcome.closesGate !== undefined) return retry(entry, state, failure, asked ?? 0, false)
     // Whoever names a time is about to look again; that may end later, but not never.
     const giveUpMs = defaults.unknownGiveUpMs * (asked === undefined ? 1 : 2)
-    if (state === 'unknown' && (entry.troubledForMs ?? 0) >= giveUpMs) {
-      return dead(entry, 'parked', failure)
-    }
+    if (state === 'unknown' && isGivenUp(entry, giveUpMs)) return dead(entry, 'parked', failure)
     const delayMs = asked ?? (state === 'unknown' ? unknownWait() : laneWait())
     return retry(entry, state, failure, delayMs, outcome.spent ?? false)
   }
 
-  function delivered(
-    entry: LeasedEntry,
-    receipt: { bytes: Uint8Array; hash: Uint8Array } | undefined,
-  ): Verdict {
-    const { sequence, ageMs, attempts } = entry
-    const outcome = 'delivered'
-    return {
-      settlement:
-        receipt === undefined
-          ? { sequence, outcome }
-          : { sequence, outcome, note: receipt.bytes, receiptHash: receipt.hash },
-      event: { type: 'delivered', sequence, lane, gate, ageMs, attempts },
-    }
+  function delivered({ sequence, ageMs, attempts }: LeasedEntry, settlement: Settlement): Verdict {
+    return { settlement, event: { type: 'delivered', sequence, lane, gate, ageMs, attempts } }
   }
 
   return {
     async judge(outcomes) {
       const contents = options.receipts ? await contentHashes(outcomes) : undefined
       const time = at()
+      const final = outcomes.findLastIndex(([, { kind }]) => kind === 'delivered')
       let last = previous
       return outcomes.map(([entry, outcome], position): Verdict => {
         if (isOpen(outcome)) return judgeOpen(entry, outcome)
         if (outcome.kind !== 'delivered') return dead(entry, outcome.kind, outcome.failure)
         const content = contents?.[position]
-        if (content === undefined) return delivered(entry, undefined)
-        const receipt = buildReceipt(entry, content, outcome.receipt, time, last)
-        last = receipt.hash
-        return delivered(entry, receipt)
+        const { sequence } = entry
+        const { kind } = outcome
+        if (content === undefined) return delivered(entry, { sequence, outcome: kind })
+        const { bytes: note, hash } = buildReceipt(entry, content, outcome.receipt, time, last)
+        last = hash
+        if (position < final) return delivered(entry, { sequence, outcome: kind, note })
+        return delivered(entry, { sequence, outcome: kind, note, receiptHash: fromHex(hash) })
       })
     },
     chained(verdicts) {
       for (const { settlement } of verdicts) {
         if (settlement.outcome === 'waiting' || settlement.outcome === 'unknown') continue
         backoff.reset(lane)
-        if (settlement.outcome === 'delivered') previous = settlement.receiptHash ?? previous
+        if (settlement.outcome !== 'delivered' || settlement.receiptHash === undefined) continue
+        previous = toHex(settlement.receiptHash)
       }
     },
     park: (entry, failure) => dead(entry, 'parked', failure),
     comeBack(entry, outcome, failure, delayed) {
-      if (outcome === 'unknown' && delayed && (entry.troubledForMs ?? 0) >= defaults.unknownGiveUpMs) {
+      if (outcome === 'unknown' && delayed && isGivenUp(entry, defaults.unknownGiveUpMs)) {
         return dead(entry, 'parked', failure)
       }
       const delay = outcome === 'unknown' ? unknownWait : laneWait

@@ -1,18 +1,16 @@
-import type { LeasedEntry } from '../storage-port.js'
-
 /**
  * Lanes whose last delivery ended without a word: the transport threw, or said nothing. One entry may be to blame,
  * so they travel one by one until that one is found; when it has failed by itself for too long, it is given up.
  */
 export interface Suspects {
-  /** Those that may travel together. */
-  together(lane: string, entries: readonly LeasedEntry[]): readonly LeasedEntry[]
+  /** The lanes that are to be sent one by one. `undefined`: so many that everything is. */
+  lanes(): readonly string[] | undefined
   /** Nothing was heard of these entries. `alone`: they were all that was sent. */
-  failed(lane: string, silent: readonly LeasedEntry[], alone: boolean): void
+  failed(lane: string, silent: readonly { readonly sequence: number }[], alone: boolean): void
   /** So many have an outcome. */
   passed(lane: string, entries: number): void
-  /** Whether the entry has failed by itself for too long. */
-  isHopeless(lane: string, sequence: number): boolean
+  /** Whether the entry has failed by itself for too long, while the gate was open. */
+  isHopeless(lane: string, gate: string, sequence: number): boolean
   /** The one to blame was found and is gone. */
   clear(lane: string): void
 }
@@ -22,36 +20,62 @@ interface Suspicion {
   left: number
   /** The entry that fails by itself, and since when. */
   culprit: { readonly sequence: number; readonly since: number } | undefined
+  /** When something was last heard of the lane, or nothing where something should have been. */
+  at: number
 }
 
-export function createSuspects(now: () => number, giveUpMs: number): Suspects {
+/** Longer than any lane waits for its next try. */
+const day = 24 * 60 * 60 * 1000
+/** With more than this it is not one entry here or there that is to blame. */
+const mostLanes = 64
+
+export function createSuspects(options: {
+  readonly now: () => number
+  readonly giveUpMs: number
+  /** For how much of the last `ms` the gate was open. */
+  readonly openMs: (gate: string, ms: number) => number
+}): Suspects {
+  const { now, giveUpMs, openMs } = options
+  /** In order of `at`. */
   const lanes = new Map<string, Suspicion>()
 
+  function note(lane: string, suspicion: Omit<Suspicion, 'at'>): void {
+    lanes.delete(lane)
+    lanes.set(lane, { ...suspicion, at: now() })
+  }
+
+  /** Lanes that nobody has tried for so long are empty: their entries were withdrawn, or somebody else sent them. */
+  function forgetOld(): void {
+    for (const [lane, { at }] of lanes) {
+      if (now() - at < Math.max(giveUpMs, day)) return
+      lanes.delete(lane)
+    }
+  }
+
   return {
-    together(lane, entries) {
-      // Unknown entries share a request, and are found out about together.
-      return lanes.has(lane) && entries[0]?.state === 'waiting' ? entries.slice(0, 1) : entries
+    lanes() {
+      forgetOld()
+      return lanes.size > mostLanes ? undefined : [...lanes.keys()]
     },
     failed(lane, silent, alone) {
       const [first] = silent
       if (first === undefined) return
       const known = lanes.get(lane)
       const { sequence } = first
-      if (!alone || silent.length > 1) lanes.set(lane, { left: silent.length, culprit: undefined })
-      else if (known?.culprit?.sequence !== sequence) {
-        lanes.set(lane, { left: known?.left ?? 1, culprit: { sequence, since: now() } })
-      }
+      if (!alone || silent.length > 1) return note(lane, { left: silent.length, culprit: undefined })
+      const culprit = known?.culprit?.sequence === sequence ? known.culprit : { sequence, since: now() }
+      note(lane, { left: known?.left ?? 1, culprit })
     },
     passed(lane, entries) {
       const known = lanes.get(lane)
       if (known === undefined) return
-      known.left -= entries
-      known.culprit = undefined
-      if (known.left <= 0) lanes.delete(lane)
+      const left = known.left - entries
+      if (left > 0) note(lane, { left, culprit: undefined })
+      else lanes.delete(lane)
     },
-    isHopeless(lane, sequence) {
+    isHopeless(lane, gate, sequence) {
       const culprit = lanes.get(lane)?.culprit
-      return culprit?.sequence === sequence && now() - culprit.since >= giveUpMs
+      return culprit?.sequence === sequence && openMs(gate, now() - culprit.since) >= giveUpMs
     },
     clear(lane) {
       lanes.delete(lane)

@@ -24,7 +24,7 @@ export interface OutboxOptions {
   readonly defaults?: Partial<OutboxDefaults>
   /**
    * How long one entry is worth delivering, by its header or lane; `undefined` leaves it to
-   * `defaults.ttlMs`. Called whenever the entry's turn comes.
+   * `defaults.ttlMs`, and so does throwing, which the event `ttl-failed` tells. Called whenever the entry's turn comes.
    */
   readonly ttlMs?: (entry: PerishableEntry) => number | undefined
   /**
@@ -69,7 +69,7 @@ export interface FlushOptions extends WaitOptions {
 }
 
 export interface StopOptions extends WaitOptions {
-  /** Flush first. Default `false`. Aborting `signal` ends the flush, not the stop. */
+  /** Flush first. Default `false`. Aborting `signal` ends the flush, not the stop: that rejects with AbortError when it is done. */
   readonly drain?: boolean
 }
 
@@ -90,7 +90,7 @@ export interface OutboxListQuery {
   readonly lane?: string
   /** Only sequences greater than this. */
   readonly after?: number
-  /** Entries read at a time. Default 100. */
+  /** Entries read at a time, at least 1. Default 100. */
   readonly pageSize?: number
 }
 
@@ -148,6 +148,6 @@ export interface Outbox {
   gates(): readonly GateStatus[]
   /** Hint that the world has changed (online again, signed in): closed gates are tried now. */
   nudge(gate?: string): void
-  /** Returns the way to stop. A listener that throws does not disturb deliveries; its error is reported. */
+  /** Returns the way to stop. A listener that throws does not disturb deliveries; its error becomes an uncaught one. */
   subscribe(listener: (event: OutboxEvent) => void): () => void
 }

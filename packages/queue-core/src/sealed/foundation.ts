@@ -121,6 +121,9 @@ export async function layFoundation(storage: QueueStorage, cipher: RecordCipher)
   const found = await storage.notes.get(sealedNoteName)
   if (found !== undefined) return await readFoundation(storage, cipher, found)
   if ((await storage.stats()).accepted > 0) {
+    // Another handle may have laid it in between, and sealed the first entry.
+    const late = await storage.notes.get(sealedNoteName)
+    if (late !== undefined) return await readFoundation(storage, cipher, late)
     throw formatError(
       'the storage holds entries that are not sealed',
       'Open it without sealStorage, or copy it into a new sealed storage with copyStorage.',

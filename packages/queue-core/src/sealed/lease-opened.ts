@@ -17,11 +17,12 @@ const unreadable = {
 
 /** The request as the adapter understands it. */
 function sealedRequest({ labels }: Foundation, request: LeaseRequest): LeaseRequest {
-  const { onlyGate } = request
+  const { onlyGate, oneByOne } = request
   return {
     ...request,
     closedGates: request.closedGates.map((gate) => labels.of('gate', gate)),
     ...(onlyGate === undefined ? {} : { onlyGate: labels.of('gate', onlyGate) }),
+    ...(oneByOne === undefined ? {} : { oneByOne: oneByOne.map((lane) => labels.of('lane', lane)) }),
   }
 }
 

@@ -48,6 +48,10 @@ export interface SimulatedServer {
   probe(sender: Actor, keys: readonly string[]): Promise<Reply>
   /** Entries that it refuses, for as long as they are in here. */
   readonly poisoned: Set<string>
+  /** Entries of which no request can be made, for as long as they are in here: they spoil every run they are in. */
+  readonly spoilers: Set<string>
+  /** Whether one of these is in the way. */
+  spoilt(keys: readonly string[]): boolean
   /** How often each kind of trouble has happened. */
   readonly troubles: ReadonlyMap<string, number>
 }
@@ -68,14 +72,19 @@ export function simulatedServer(options: {
   const { timeline, random, judge, faults } = options
   const self = createActor('server')
   const poisoned = new Set<string>()
+  const spoilers = new Set<string>()
   const troubles = new Map<string, number>()
   let outageUntil = 0
 
   function befalls(kind: keyof NetworkFaults): boolean {
     // The dice are thrown in any case: what is drawn later must not depend on whether troubles have ended.
     const hit = random.chance(faults[kind]) && options.troubled()
-    if (hit) troubles.set(kind, (troubles.get(kind) ?? 0) + 1)
+    if (hit) count(kind)
     return hit
+  }
+
+  function count(kind: string): void {
+    troubles.set(kind, (troubles.get(kind) ?? 0) + 1)
   }
 
   function apply(entries: readonly SentEntry[]): Reply {
@@ -128,6 +137,12 @@ export function simulatedServer(options: {
     probe: (sender, keys) =>
       exchange(sender, () => ({ kind: 'found', keys: new Set(keys.filter((key) => judge.isApplied(key))) })),
     poisoned,
+    spoilers,
+    spoilt(keys) {
+      const hit = keys.some((key) => spoilers.has(key))
+      if (hit) count('spoilt')
+      return hit
+    },
     troubles,
   }
 }

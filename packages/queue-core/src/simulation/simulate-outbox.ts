@@ -109,6 +109,7 @@ async function simulate(options: SimulationOptions, timeline: Timeline): Promise
   const wishes = makeWishes(random, entries)
   const producer = createProducer(wishes, random, judge)
   for (const { key } of wishes) if (random.chance(0.06)) server.poisoned.add(key)
+  for (const { key } of wishes) if (random.chance(0.03)) server.spoilers.add(key)
   const world: ProcessWorld = {
     timeline,
     random,
@@ -190,6 +191,7 @@ async function simulate(options: SimulationOptions, timeline: Timeline): Promise
     let redriven = 0
     let givenUp = 0
     server.poisoned.clear()
+    server.spoilers.clear()
     for (let round = 0; round < 20; round++) {
       await timeline.wait(30 * minute, director)
       const dead = await timeline.during(storage.list({ state: 'dead', limit: 1000 }))

@@ -49,6 +49,8 @@ export function simulatedTransport(options: {
     entries: readonly LeasedEntry[],
     context: DeliveryContext,
   ): AsyncGenerator<readonly Outcome[]> {
+    if (server.spoilt(entries.map(({ key }) => key)))
+      throw new Error('simulated: no request can be made of it')
     let from = 0
     while (from < entries.length) {
       const group = entries.slice(from, from + random.between(1, mostInRequest))

@@ -134,18 +134,40 @@ export function appendTests(test: DefineTest): void {
     }
   })
 
+  test('numbers appends in the order in which they were called', async ({ storage }) => {
+    const sizes = [100_000, 1, 50_000, 0, 200_000, 10, 1000, 3]
+    const appending = sizes.map((size) => storage.append([draft({ payload: pattern(size) }), draft()]))
+    const all = (await Promise.all(appending)).flat().map(({ sequence }) => sequence)
+    equal(
+      all,
+      all.toSorted((a, b) => a - b),
+      'order',
+    )
+    const stored = (await storage.list({ limit: 100 })).map(({ payloadBytes }) => payloadBytes)
+    equal(
+      stored.filter((_, at) => at % 2 === 0),
+      sizes,
+      'the entries behind the numbers',
+    )
+  })
+
   test('has copied the bytes as soon as append was called', async ({ storage }) => {
+    const blocker = await addOne(storage)
     const backing = new Uint8Array([9, 9, 1, 2, 3, 9, 9])
     const payload = backing.subarray(2, 5)
     const header = new Uint8Array([4, 5, 6])
-    const after: number[] = []
-    const appending = storage.append([draft({ payload, header, after })])
+    const after = [blocker]
+    const drafts = [draft({ payload, header, after })]
+    const appending = storage.append(drafts)
     backing.fill(0)
     header.fill(0)
+    after.pop()
+    drafts.pop()
     const { sequence } = present((await appending)[0], 'answer')
     const entry = present(await storage.read(sequence), 'entry')
     equal(entry.payload, new Uint8Array([1, 2, 3]), 'payload')
     equal(entry.header, new Uint8Array([4, 5, 6]), 'header')
+    equal(entry.after, [blocker], 'after')
   })
 
   test('hands out copies', async ({ storage }) => {
@@ -159,6 +181,35 @@ export function appendTests(test: DefineTest): void {
     const again = present(await storage.read(sequence), 'entry')
     equal(again.payload, text('payload'), 'payload')
     equal(again.header, text('header'), 'header')
+  })
+
+  test('hands out copies of notes and marks, too', async ({ storage }) => {
+    const sequence = await addOne(storage)
+    const first = await lease(storage)
+    await storage.mark(first, [{ sequence, group: 'g', info: text('info') }])
+    const hash = new Uint8Array(32).fill(7)
+    await storage.settle(first, [
+      { sequence, outcome: 'unknown', delayMs: 0, spent: true, note: text('note') },
+    ])
+    for (const shown of [await storage.read(sequence), ...(await storage.list({ limit: 1 }))]) {
+      shown?.note?.fill(0)
+      shown?.mark?.info?.fill(0)
+    }
+    const second = await lease(storage)
+    second.entries[0]?.note?.fill(0)
+    second.entries[0]?.mark?.info?.fill(0)
+    await storage.settle(second, [{ sequence, outcome: 'unknown', delayMs: 0, spent: true }])
+    const third = await lease(storage)
+    const entry = present(third.entries[0], 'entry')
+    equal([entry.note, entry.mark?.info], [text('note'), text('info')], 'note and mark')
+    await storage.settle(third, [{ sequence, outcome: 'delivered', receiptHash: hash }])
+    for (let round = 0; round < 2; round++) {
+      const last = await addOne(storage)
+      const taken = await lease(storage)
+      equal(taken.lastReceiptHash, hash, 'receipt hash')
+      taken.lastReceiptHash?.fill(0)
+      await storage.settle(taken, [{ sequence: last, outcome: 'rejected', note: text('no') }])
+    }
   })
 
   test('takes appends at the same time', async ({ storage }) => {

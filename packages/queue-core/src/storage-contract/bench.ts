@@ -42,7 +42,7 @@ export async function addOne(storage: QueueStorage, overrides: Partial<EntryDraf
   return present((await add(storage, overrides))[0], 'the sequence')
 }
 
-const plainRequest: LeaseRequest = { limit: 100, maxBytes: 2 ** 30, ttlMs: ttl, closedGates: [] }
+export const plainRequest: LeaseRequest = { limit: 100, maxBytes: 2 ** 30, ttlMs: ttl, closedGates: [] }
 
 export async function lease(storage: QueueStorage, request: Partial<LeaseRequest> = {}): Promise<Lease> {
   const answer = await storage.lease({ ...plainRequest, ...request })
@@ -88,6 +88,15 @@ export async function kill(storage: QueueStorage, expected: readonly number[]): 
 
 export async function stateOf(storage: QueueStorage, sequence: number): Promise<string> {
   return present(await storage.read(sequence), `entry ${sequence}`).state
+}
+
+/** Gives asynchronous notifications up to 200 turns of the event loop. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 200 && !condition(); turn++) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1)
+    })
+  }
 }
 
 /** `accepted = waiting + delivered + dead + discarded + quarantined`, at every instant. */

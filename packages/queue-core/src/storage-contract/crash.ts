@@ -1,6 +1,6 @@
 import type { QueueStorage } from '../storage-port.js'
 import { equal, ok, present, rejects } from './assert.js'
-import { add, addOne, deliver, lease, sequences, stateOf, text, ttl } from './bench.js'
+import { add, addOne, deliver, draft, lease, nothing, sequences, stateOf, text, ttl } from './bench.js'
 import type { Bench, DefineTest, StorageContract } from './types.js'
 
 const note = text('decided')
@@ -116,6 +116,68 @@ export function crashTests(test: DefineTest, unproven: StorageContract['unproven
       const storage = await crash(bench.storage)
       equal(await stateOf(storage, sequence), 'discarded', 'state')
       equal((await storage.notes.get('n')) ?? {}, { bytes: text('x'), version }, 'note')
+    })
+
+    test(`${level} crash: the last mark and a correction are there`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const [marked, dead] = await add(bench.storage, { gate: 'a' }, { lane: 'b', gate: 'b' })
+      ok(marked !== undefined && dead !== undefined, 'sequences')
+      const old = await lease(bench.storage, { onlyGate: 'a' })
+      await bench.storage.settle(await lease(bench.storage, { onlyGate: 'b' }), [
+        { sequence: dead, outcome: 'rejected', note: text('no') },
+      ])
+      await bench.storage.mark(old, [{ sequence: marked, group: 'first', info: text('1') }])
+      await bench.storage.mark(old, [{ sequence: marked, group: 'second', info: text('2') }])
+      await bench.storage.decide(dead, { kind: 'redrive', note, payload: text('p2'), header: text('h2') })
+      const storage = await crash(bench.storage)
+      const current = await lease(storage, { onlyGate: 'a' })
+      equal(current.entries[0]?.mark, { sequence: marked, group: 'second', info: text('2') }, 'the last mark')
+      ok(current.id !== old.id, 'lease ids are unique for ever')
+      await rejects(deliver(storage, old), 'ERR_LEASE_LOST', 'the late answer')
+      const entry = present((await lease(storage, { onlyGate: 'b' })).entries[0], 'entry')
+      equal([entry.payload, entry.header], [text('p2'), text('h2')], 'the correction')
+    })
+
+    test(`${level} crash: keys, delays, and who waits for whom are there`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined) return
+      const delayed = await addOne(bench.storage, { key: 'once', gate: 'a' })
+      await addOne(bench.storage, { lane: 'b', gate: 'b', after: [delayed] })
+      await bench.storage.settle(await lease(bench.storage), [
+        { sequence: delayed, outcome: 'waiting', delayMs: 10 * ttl, spent: true, note: text('503') },
+      ])
+      await bench.storage.sync()
+      const storage = await crash(bench.storage)
+      equal(
+        await storage.append([draft({ key: 'once', once: true })]),
+        [{ sequence: delayed, duplicate: true }],
+        'once',
+      )
+      const entry = present(await storage.read(delayed), 'entry')
+      equal([entry.attempts, entry.note], [1, text('503')], 'entry')
+      await nothing(storage)
+      await bench.elapse(10 * ttl)
+      equal(sequences(await lease(storage)), [delayed], 'what was delayed')
+      await nothing(storage)
+    })
+
+    test(`${level} crash: what was wiped stays wiped`, async (bench) => {
+      const crash = await crashed(bench)
+      if (crash === undefined || bench.storage.wipe === undefined) return
+      const [delivered] = await add(bench.storage, {}, {})
+      await deliver(bench.storage, await lease(bench.storage, { limit: 1 }))
+      await bench.storage.notes.put('old', text('x'), 0)
+      await bench.storage.wipe([{ name: 'kept', bytes: text('who and why') }])
+      const storage = await crash(bench.storage)
+      equal(await storage.list({ limit: 10 }), [], 'list')
+      equal(await storage.notes.get('old'), undefined, 'the old note')
+      equal(
+        (await storage.notes.get('kept')) ?? {},
+        { bytes: text('who and why'), version: 1 },
+        'the kept note',
+      )
+      ok((await addOne(storage)) > (delivered ?? 0) + 1, 'sequences go on')
     })
 
     test(`${level} crash: again and again`, async (bench) => {

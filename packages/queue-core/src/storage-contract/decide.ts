@@ -23,13 +23,29 @@ export function decisionTests(test: DefineTest): void {
     const sequence = await addOne(storage, { key: 'k', payload: text('wrong') })
     await kill(storage, [sequence])
     const before = (await storage.stats()).bytes
-    const payload = text('corrected')
-    const deciding = storage.decide(sequence, { kind: 'redrive', note, payload, header: text('h2') })
-    payload.fill(0)
+    const [payload, header, why] = [text('corrected'), text('h2'), text('why')]
+    const deciding = storage.decide(sequence, { kind: 'redrive', note: why, payload, header })
+    for (const bytes of [payload, header, why]) bytes.fill(0)
     await deciding
     equal((await storage.stats()).bytes, before - 5 + 9, 'bytes')
     const entry = present((await lease(storage)).entries[0], 'entry')
     equal([entry.key, entry.payload, entry.header], ['k', text('corrected'), text('h2')], 'entry')
+    equal(entry.note, text('why'), 'note')
+  })
+
+  test('a redriven entry has no trouble behind it, whatever became of its last request', async ({
+    storage,
+    elapse,
+  }) => {
+    const sequence = await addOne(storage)
+    await storage.mark(await lease(storage), [{ sequence, group: 'g' }])
+    await elapse(ttl + 1)
+    await storage.settle(await lease(storage), [{ sequence, outcome: 'parked', note: text('nobody knows') }])
+    await storage.decide(sequence, { kind: 'redrive', note })
+    const shown = present(await storage.read(sequence), 'entry')
+    equal([shown.state, shown.deadReason, shown.mark], ['waiting', undefined, undefined], 'read')
+    const entry = present((await lease(storage)).entries[0], 'entry')
+    equal([entry.state, entry.mark, entry.troubledForMs], ['waiting', undefined, undefined], 'leased')
   })
 
   test('a redrive that is too large changes nothing', async ({ storage }) => {

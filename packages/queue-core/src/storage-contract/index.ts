@@ -2,6 +2,7 @@ import { appendTests, onceTests } from './append.js'
 import { testsOf } from './bench.js'
 import { clockTests } from './clock.js'
 import { crashTests } from './crash.js'
+import { damageTests } from './damage.js'
 import { decisionTests } from './decide.js'
 import { holdTests } from './holds.js'
 import { leaseTests } from './lease.js'
@@ -26,6 +27,7 @@ const topics: readonly [string, (test: DefineTest, contract: StorageContract) =>
   ['read, list, stats, watch', queryTests],
   ['notes', noteTests],
   ['wipe', wipeTests],
+  ['damage', damageTests],
   ['open and close', lifecycleTests],
   ['the clock', clockTests],
   ['crash', (test, { unproven }) => crashTests(test, unproven)],

@@ -63,6 +63,26 @@ export function leaseTests(test: DefineTest): void {
     equal(sequences(await lease(storage, { maxBytes: 199 })), [all[3]], 'the rest')
   })
 
+  test('of lanes to be sent one by one, a waiting head comes alone, unknown ones come together', async ({
+    storage,
+    elapse,
+  }) => {
+    const all = await add(storage, { lane: 'a' }, { lane: 'a' }, { lane: 'a' }, { lane: 'b' }, { lane: 'b' })
+    const oneByOne = ['a', 'never seen']
+    const alone = await lease(storage, { oneByOne })
+    equal(sequences(alone), all.slice(0, 1), 'alone')
+    equal(sequences(await lease(storage, { oneByOne })), all.slice(3), 'another lane')
+    await deliver(storage, alone)
+    const [, second = 0, third = 0] = all
+    await storage.mark(await lease(storage), [
+      { sequence: second, group: 'g' },
+      { sequence: third, group: 'g' },
+    ])
+    await elapse(ttl + 1)
+    await lease(storage, { oneByOne })
+    equal(sequences(await lease(storage, { oneByOne })), all.slice(1, 3), 'one request')
+  })
+
   test('the least recently leased lane goes first', async ({ storage }) => {
     const lanes = ['a', 'b', 'c']
     await add(storage, ...lanes.flatMap((lane) => [{ lane }, { lane }, { lane }]))
@@ -101,6 +121,41 @@ export function leaseTests(test: DefineTest): void {
     equal(sequences(taken), [wanted], 'the trial')
     await nothing(storage, { onlyGate: 'b' })
     await nothing(storage, { onlyGate: 'never seen' })
+  })
+
+  test('says when the first of several lanes may be ready', async ({ storage, elapse }) => {
+    const delays = [5000, 1000, 3000]
+    const all = await add(
+      storage,
+      ...delays.map((_, lane) => ({ lane: `lane ${lane}`, gate: `gate ${lane}` })),
+    )
+    for (const [at, delayMs] of delays.entries()) {
+      const sequence = present(all[at], 'sequence')
+      await storage.settle(await lease(storage), [{ sequence, outcome: 'waiting', delayMs, spent: false }])
+    }
+    await add(storage, { lane: 'leased', gate: 'leased' })
+    await lease(storage, { ttlMs: 2000 })
+    const dueIn = async (closedGates: readonly string[]): Promise<number> =>
+      present(await nothing(storage, { closedGates }), 'nextDueInMs')
+    ok((await dueIn([])) <= 1000, 'the shortest delay')
+    const lease_ = await dueIn(['gate 1'])
+    ok(lease_ > 1000 && lease_ <= 2000, 'the lease')
+    const third = await dueIn(['gate 1', 'leased'])
+    ok(third > 2000 && third <= 3000, 'the next delay')
+    await elapse(1001)
+    equal(sequences(await lease(storage)), all.slice(1, 2), 'the first')
+  })
+
+  test('says nothing about time where time alone makes nothing ready', async ({ storage, elapse }) => {
+    const first = await addOne(storage, { gate: 'shut' })
+    await add(storage, { lane: 'held', after: [first] })
+    const closedGates = ['shut']
+    equal(await nothing(storage, { closedGates }), undefined, 'a closed gate')
+    const again = { sequence: first, outcome: 'waiting', delayMs: 1000, spent: false } as const
+    await storage.settle(await lease(storage), [again])
+    equal(await nothing(storage, { closedGates }), undefined, 'a delay behind a closed gate')
+    await elapse(1001)
+    equal(await nothing(storage, { closedGates }), undefined, 'a delay that is over')
   })
 
   test('a run ends where the gate changes', async ({ storage }) => {

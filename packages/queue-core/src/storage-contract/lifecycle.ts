@@ -1,6 +1,6 @@
 import type { QueueStorage } from '../storage-port.js'
 import { equal, ok, present, rejects } from './assert.js'
-import { add, addOne, deliver, draft, lease, nothing, sequences, text } from './bench.js'
+import { add, addOne, deliver, draft, lease, nothing, sequences, stateOf, text } from './bench.js'
 import type { DefineTest } from './types.js'
 
 const note = text('decided')
@@ -32,6 +32,10 @@ export function lifecycleTests(test: DefineTest): void {
       'notes.put': () => storage.notes.put('n', text('x'), 0),
       stats: () => storage.stats(),
       sync: () => storage.sync(),
+      ...(storage.notes.names === undefined
+        ? {}
+        : { 'notes.names': () => storage.notes.names?.() ?? Promise.resolve() }),
+      ...(storage.hurry === undefined ? {} : { hurry: () => storage.hurry?.() ?? Promise.resolve() }),
       ...(storage.wipe === undefined ? {} : { wipe: () => storage.wipe?.([]) ?? Promise.resolve() }),
     }
     for (const [what, call] of Object.entries(calls)) await rejects(call(), 'ERR_STORAGE_CLOSED', what)
@@ -41,10 +45,95 @@ export function lifecycleTests(test: DefineTest): void {
     const { storage, contract } = bench
     if (contract.reopen === undefined) return
     const appending = storage.append([draft({ payload: text('last words') })])
+    // Awaited below; until then a rejection must not count as unhandled.
+    appending.catch(() => undefined)
     await storage.close()
     const { sequence } = present((await appending)[0], 'answer')
     const again = bench.adopt(await contract.reopen(bench.raw(storage)))
     equal(present(await again.read(sequence), 'entry').payload, text('last words'), 'payload')
+  })
+
+  test('close waits for whatever else was called before it', async (bench) => {
+    const { storage, contract } = bench
+    if (contract.reopen === undefined) return
+    const [settled, withdrawn] = await add(storage, { lane: 'a' }, { lane: 'b' })
+    ok(settled !== undefined && withdrawn !== undefined, 'sequences')
+    const taken = await lease(storage)
+    const calls = Promise.all([
+      deliver(storage, taken),
+      storage.decide(withdrawn, { kind: 'withdraw', note }),
+      storage.notes.put('n', text('last words'), 0),
+    ])
+    calls.catch(() => undefined)
+    await storage.close()
+    await calls
+    const again = bench.adopt(await contract.reopen(bench.raw(storage)))
+    equal(
+      [await stateOf(again, settled), await stateOf(again, withdrawn)],
+      ['delivered', 'discarded'],
+      'states',
+    )
+    equal((await again.notes.get('n'))?.bytes, text('last words'), 'note')
+  })
+
+  test('reopened, a lease of a former life is never taken for a new one', async (bench) => {
+    const { storage, contract } = bench
+    if (contract.reopen === undefined) return
+    const sequence = await addOne(storage)
+    const old = await lease(storage)
+    await storage.close()
+    const again = bench.adopt(await contract.reopen(bench.raw(storage)))
+    const current = await lease(again)
+    equal(sequences(current), [sequence], 'the entry comes back')
+    ok(current.id !== old.id, 'lease ids are unique for ever')
+    await rejects(deliver(again, old), 'ERR_LEASE_LOST', 'the late answer')
+    await deliver(again, current)
+  })
+
+  test('reopened, delays, ages and time of trouble go on, and corrections count', async (bench) => {
+    const { storage, contract, elapse } = bench
+    if (contract.reopen === undefined) return
+    const [delayed, unknown, corrected] = await add(
+      storage,
+      { lane: 'delayed', gate: 'a' },
+      { lane: 'unknown', gate: 'b' },
+      { lane: 'corrected', gate: 'c' },
+    )
+    ok(delayed !== undefined && unknown !== undefined && corrected !== undefined, 'sequences')
+    const patient = await addOne(storage, { lane: 'patient', gate: 'c', after: [delayed] })
+    await storage.settle(await lease(storage, { onlyGate: 'a' }), [
+      { sequence: delayed, outcome: 'waiting', delayMs: 10_000, spent: true },
+    ])
+    const sent = await lease(storage, { onlyGate: 'b' })
+    await storage.mark(sent, [{ sequence: unknown, group: 'g', info: text('info') }])
+    await storage.settle(sent, [{ sequence: unknown, outcome: 'unknown', delayMs: 0, spent: false }])
+    await storage.settle(await lease(storage, { onlyGate: 'c' }), [
+      { sequence: corrected, outcome: 'rejected', note: text('no') },
+    ])
+    await storage.decide(corrected, { kind: 'redrive', note, payload: text('p2'), header: text('h2') })
+    await elapse(4000)
+    await storage.close()
+    const again = bench.adopt(await contract.reopen(bench.raw(storage)))
+    const wait = present(await nothing(again, { onlyGate: 'a' }), 'nextDueInMs')
+    ok(wait > 0 && wait <= 6000, `the delay goes on, got ${wait}`)
+    const probed = present((await lease(again, { onlyGate: 'b' })).entries[0], 'entry')
+    equal(probed.mark, { sequence: unknown, group: 'g', info: text('info') }, 'mark')
+    const fixed = await lease(again, { onlyGate: 'c' })
+    const entry = present(fixed.entries[0], 'entry')
+    equal([sequences(fixed), entry.payload, entry.header], [[corrected], text('p2'), text('h2')], 'corrected')
+    await elapse(6001)
+    const late = await lease(again, { onlyGate: 'a' })
+    for (const [who, { ageMs, troubledForMs = 0 }] of Object.entries({
+      probed,
+      late: present(late.entries[0], 'entry'),
+    })) {
+      ok(ageMs >= 4000, `age of ${who}`)
+      ok(troubledForMs >= 4000, `time of trouble of ${who}`)
+    }
+    await deliver(again, fixed)
+    await nothing(again, { onlyGate: 'c' })
+    await deliver(again, late)
+    equal(sequences(await lease(again, { onlyGate: 'c' })), [patient], 'what waited for the delayed one')
   })
 
   test('reopened, everything is as it was', async (bench) => {

@@ -1,6 +1,6 @@
 import { isLease, type QueueStorage } from '../storage-port.js'
 import { equal, ok, rejects } from './assert.js'
-import { add, addOne, deliver, draft, lease, nothing, sequences, ttl } from './bench.js'
+import { add, addOne, deliver, draft, lease, nothing, sequences, text, ttl, until } from './bench.js'
 import { workTogether } from './together.js'
 import type { Bench, DefineTest } from './types.js'
 
@@ -26,6 +26,37 @@ export function manyTests(test: DefineTest): void {
       [bench.storage, second].map((storage) => storage.append([draft({ key: 'same', once: true })])),
     )
     equal(new Set(same.flat().map(({ sequence }) => sequence)).size, 1, 'once holds across handles')
+  })
+
+  test('what one handle has done the other sees, and is told', async (bench) => {
+    const second = await other(bench, 'appenders')
+    if (second === undefined) return
+    const { storage } = bench
+    let calls = 0
+    const stop = second.watch(() => calls++)
+    const told = async <Result>(what: string, call: () => Promise<Result>): Promise<Result> => {
+      const before = calls
+      const answer = await call()
+      await until(() => calls > before)
+      ok(calls > before, `the other handle is told of ${what}`)
+      return answer
+    }
+    const [first = 0, withdrawn = 0] = await told('append', () => add(storage, { lane: 'a' }, { lane: 'b' }))
+    const taken = await lease(storage)
+    equal((await second.stats()).leased, 1, 'leased')
+    await rejects(second.decide(first, { kind: 'withdraw', note: text('n') }), 'ERR_WRONG_STATE', 'withdraw')
+    const rejected = { sequence: first, outcome: 'rejected', note: text('no') } as const
+    await told('settle', () => storage.settle(taken, [rejected]))
+    equal((await second.read(first))?.state, 'dead', 'settled')
+    await told('decide', () => storage.decide(first, { kind: 'redrive', note: text('n') }))
+    equal((await second.read(first))?.state, 'waiting', 'decided')
+    stop()
+    await second.decide(withdrawn, { kind: 'withdraw', note: text('n') })
+    equal((await storage.read(withdrawn))?.state, 'discarded', 'decided by the other')
+    const version = await second.notes.put('n', text('theirs'), 0)
+    equal((await storage.notes.get('n')) ?? {}, { bytes: text('theirs'), version }, 'note')
+    await rejects(storage.notes.put('n', text('ours'), 0), 'ERR_NOTE_CONFLICT', 'a note of the other')
+    equal(sequences(await lease(storage)), [first], 'redriven')
   })
 
   test('two handles never share a lane, and fence each other', async (bench) => {

@@ -127,6 +127,32 @@ export function markTests(test: DefineTest): void {
     equal(await stateOf(storage, held), 'waiting', 'not marked')
   })
 
+  test('waiting entries do not travel with unknown ones behind them', async ({ storage }) => {
+    const [waiting, unknown] = await add(storage, {}, {})
+    ok(waiting !== undefined && unknown !== undefined, 'sequences')
+    const taken = await lease(storage)
+    await storage.mark(taken, [{ sequence: unknown, group: 'g' }])
+    await storage.settle(taken, [
+      { sequence: waiting, outcome: 'waiting', delayMs: 0, spent: false },
+      { sequence: unknown, outcome: 'unknown', delayMs: 0, spent: false },
+    ])
+    const first = await lease(storage)
+    equal([sequences(first), first.entries[0]?.state], [[waiting], 'waiting'], 'the waiting one')
+    await deliver(storage, first)
+    const second = await lease(storage)
+    equal([sequences(second), second.entries[0]?.state], [[unknown], 'unknown'], 'the unknown one')
+  })
+
+  test('what the lease has settled already cannot be marked with it', async ({ storage, elapse }) => {
+    const [settled, held] = await add(storage, {}, {})
+    ok(settled !== undefined && held !== undefined, 'sequences')
+    const taken = await lease(storage)
+    await storage.settle(taken, [{ sequence: settled, outcome: 'waiting', delayMs: 0, spent: false }])
+    await rejects(storage.mark(taken, [{ sequence: settled, group: 'late' }]), 'ERR_LEASE_LOST', 'mark')
+    await elapse(ttl + 1)
+    equal(await stateOf(storage, settled), 'waiting', 'state')
+  })
+
   test('marks beyond the limits are refused', async ({ storage }) => {
     const sequence = await addOne(storage)
     const taken = await lease(storage)

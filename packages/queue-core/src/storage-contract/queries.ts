@@ -1,6 +1,6 @@
 import { adapterLimits } from '../validate.js'
 import { equal, ok, present, rejects } from './assert.js'
-import { add, addOne, deliver, kill, lease, stateOf, text } from './bench.js'
+import { add, addOne, deliver, kill, lease, stateOf, text, until } from './bench.js'
 import type { DefineTest } from './types.js'
 
 export function queryTests(test: DefineTest): void {
@@ -117,7 +117,9 @@ export function queryTests(test: DefineTest): void {
     equal(await storage.stats(), { ...both, waiting: 1, dead: 1, lanes: 1 }, 'one dead: its bytes stay')
   })
 
-  test('watch calls after append, settle and decide, until it is stopped', async ({ storage }) => {
+  test('watch calls after append, settle, decide, hurry and wipe, until it is stopped', async ({
+    storage,
+  }) => {
     let calls = 0
     let others = 0
     const stop = storage.watch(() => calls++)
@@ -135,6 +137,8 @@ export function queryTests(test: DefineTest): void {
     })
     await called('settle', () => kill(storage, [sequence]))
     await called('decide', () => storage.decide(sequence, { kind: 'redrive', note: text('n') }))
+    if (storage.hurry !== undefined) await called('hurry', () => storage.hurry?.() ?? Promise.resolve())
+    if (storage.wipe !== undefined) await called('wipe', () => storage.wipe?.([]) ?? Promise.resolve())
     stop()
     const before = calls
     const othersBefore = others
@@ -144,15 +148,6 @@ export function queryTests(test: DefineTest): void {
     ok(others > othersBefore, 'the other listener is still called')
     stopOther()
   })
-}
-
-/** Gives asynchronous notifications up to 200 turns of the event loop. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 200 && !condition(); turn++) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 1)
-    })
-  }
 }
 
 export function noteTests(test: DefineTest): void {

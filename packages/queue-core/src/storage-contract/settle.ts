@@ -114,6 +114,24 @@ export function settleTests(test: DefineTest): void {
     equal(taken.entries[0]?.attempts, 2, 'attempts')
   })
 
+  test('delivered without a receipt, the previous note and the last hash of the lane stay', async ({
+    storage,
+  }) => {
+    const hash = new Uint8Array(32).fill(7)
+    const [first, second] = await add(storage, {}, {})
+    ok(first !== undefined && second !== undefined, 'sequences')
+    const taken = await lease(storage)
+    await storage.settle(taken, [
+      { sequence: first, outcome: 'delivered', note: text('receipt'), receiptHash: hash },
+      { sequence: second, outcome: 'waiting', delayMs: 0, spent: true, note: text('503') },
+    ])
+    await storage.settle(await lease(storage), [{ sequence: second, outcome: 'delivered' }])
+    const entry = present(await storage.read(second), 'entry')
+    equal([entry.state, entry.note, entry.payload], ['delivered', text('503'), undefined], 'entry')
+    await addOne(storage)
+    equal((await lease(storage)).lastReceiptHash, hash, 'the hash')
+  })
+
   test('a dead letter lets its lane pass', async ({ storage }) => {
     const [a, b] = await add(storage, {}, {})
     ok(a !== undefined, 'sequence')

@@ -27,6 +27,11 @@ export interface StorageContract {
    */
   crash?(storage: QueueStorage, level: 'process' | 'power'): Promise<QueueStorage>
   /**
+   * Spoils what an open storage keeps of a waiting entry, so that it cannot be read back. Without it, nothing is
+   * asked about damage.
+   */
+  damage?(storage: QueueStorage, sequence: number): void | Promise<void>
+  /**
    * Crash levels that are claimed but that this run cannot enact: no browser cuts the power. They are named in
    * the output, so that nobody takes them for proven.
    */

@@ -27,8 +27,9 @@ export async function requireLease(sql: Sql, lease: Lease, sequences: readonly n
 }
 
 /** As many rows as may travel together, by the rules of `Lease`. */
-function headRun(rows: readonly Row[], maxBytes: number): Row[] {
+function headRun(rows: readonly Row[], maxBytes: number, oneByOne: boolean): Row[] {
   const [head] = rows
+  if (oneByOne && head?.['state'] === 'waiting') return headRun([head], maxBytes, false)
   const run: Row[] = []
   let bytes = 0
   for (const row of rows) {
@@ -43,12 +44,19 @@ function headRun(rows: readonly Row[], maxBytes: number): Row[] {
   return run
 }
 
-async function nothingReady(sql: Sql): Promise<NothingReady> {
+/** The request may be answered from gates like this one. */
+const gateAllowed = (gate: string): string =>
+  `($2::text is null or ${gate} = decode($2, 'hex'))
+     and ${gate} not in (select decode(value, 'hex') from jsonb_array_elements_text($1::text::jsonb))`
+
+async function nothingReady(sql: Sql, gates: readonly unknown[]): Promise<NothingReady> {
   const [row] = await sql.query(
     `select (least(
-       (select min(h.due_at) from ${heads} where ${free} and h.due_at > now_ms()),
-       (select min(lease_expires) from lanes)
+       (select min(h.due_at) from ${heads} where ${free} and h.due_at > now_ms() and ${gateAllowed('h.gate')}),
+       (select min(l.lease_expires) from lanes l join entries e on e.lane_id = l.id and e.leased
+         where ${gateAllowed('e.gate')})
      ) - now_ms())::float8 as wait`,
+    gates,
   )
   const wait = row?.['wait']
   return typeof wait === 'number' ? { nextDueInMs: Math.max(0, wait) } : {}
@@ -64,12 +72,11 @@ export async function takeLease(
   for (;;) {
     const [lane] = await sql.query(
       `select l.id, l.name, l.receipt_hash from ${heads}
-       where ${free} and h.due_at <= now_ms() and ($2::text is null or h.gate = decode($2, 'hex'))
-         and h.gate not in (select decode(value, 'hex') from jsonb_array_elements_text($1::text::jsonb))
+       where ${free} and h.due_at <= now_ms() and ${gateAllowed('h.gate')}
        order by l.last_leased, h.sequence limit 1 for update of l skip locked`,
       [closed, only],
     )
-    if (lane === undefined) return await nothingReady(sql)
+    if (lane === undefined) return await nothingReady(sql, [closed, only])
     // The lane was chosen by what was visible before its lock was had. What counts is what is there now.
     const rows = await sql.query(
       `select sequence::float8, state, encode(gate, 'hex') as gate, payload_bytes, due_at <= now_ms() as due,
@@ -78,7 +85,7 @@ export async function takeLease(
       [lane['id'], request.limit],
     )
     const gate = String(rows[0]?.['gate'])
-    const run = headRun(rows, request.maxBytes)
+    const run = headRun(rows, request.maxBytes, request.oneByOne?.includes(textOf(lane['name'])) === true)
     if (run.length === 0 || closed.includes(`"${gate}"`) || (only !== null && only !== gate)) continue
     const id = crypto.randomUUID()
     await sql.query(
