@@ -9,10 +9,11 @@ export interface FsFile {
    * or when the space was never written before, `write` and `datasync` do the same in two.
    */
   writeSynced?(bytes: Uint8Array, position: number): Promise<number>
-  /** Makes data and size durable. */
+  /** Makes data and size durable. When it rejects, what was written before may never become durable. */
   datasync(): Promise<void>
   truncate(length: number): Promise<void>
   size(): Promise<number>
+  /** A second call changes nothing. */
   close(): Promise<void>
 }
 
@@ -47,7 +48,7 @@ export interface FsPort {
   unlink(path: string): Promise<void>
   /** Names only, in any order. */
   readdir(path: string): Promise<readonly string[]>
-  /** Creates the directory and its parents with mode 0700; one that exists is left as it is. */
+  /** Creates the directory and its parents with mode 0700, durably; one that exists is left as it is. */
   mkdir(path: string): Promise<void>
   /** Makes the names in a directory durable. */
   syncDirectory(path: string): Promise<void>
@@ -59,7 +60,10 @@ export interface FsPort {
   freeBytes(path: string): Promise<number | undefined>
   /** The running process. */
   self(): Promise<ProcessIdentity>
-  /** When the process of this pid started; `''` when it runs and nobody can tell; `undefined` when none runs. */
+  /**
+   * When the process of this pid started; `''` when it runs and nobody can tell; `undefined` when none runs.
+   * Rejects when that cannot be found out: whoever is not known to be dead is not taken over from.
+   */
   processStarted(pid: number): Promise<string | undefined>
 }
 
@@ -67,4 +71,10 @@ export interface FsPort {
 export function systemCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Whether there was no space for what should be written. */
+export function isFull(error: unknown): boolean {
+  const code = systemCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }

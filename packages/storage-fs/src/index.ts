@@ -9,3 +9,4 @@ export {
   type FsStorageOptions,
   openFsStorage,
 } from './storage.js'
+export { viewFsStorage, type ViewFsStorageOptions } from './view.js'

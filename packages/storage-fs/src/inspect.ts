@@ -1,10 +1,10 @@
-import { QueueError, type QueueStats, steadyClock } from '@fhir-outbox/queue-core'
+import { resolve } from 'node:path'
+import type { QueueStats } from '@fhir-outbox/queue-core'
 import { storageFailed } from './errors.js'
 import { type FsPort, systemCode } from './fs-port.js'
 import type { Catalog } from './internal/catalog.js'
-import { readHolder } from './internal/lock.js'
-import { recover } from './internal/recover.js'
-import { DamagedRecord, segmentFiles, type SegmentFiles } from './internal/segment-files.js'
+import { MOST_LOOKS, type Picture, takePicture } from './internal/picture.js'
+import { DamagedRecord, type SegmentFiles } from './internal/segment-files.js'
 import { nodeFs } from './node-fs.js'
 
 /** What a look at a storage directory from outside shows. */
@@ -42,51 +42,39 @@ export async function inspectFsStorage(
   options: InspectFsStorageOptions = {},
 ): Promise<FsInspection> {
   const fs = options.fs ?? nodeFs()
-  for (let attempt = 0; ; attempt++) {
+  for (let look = 1; ; look++) {
+    const picture = await takePicture(fs, resolve(directory), true)
     try {
-      return await look(fs, directory)
+      const { catalog } = picture.recovered
+      const notes = await notesOf(catalog, picture.files)
+      // A note that cannot be read may have been moved while we looked.
+      const moved = notes.size < catalog.notes.size && !(await picture.isWhole())
+      if (!moved || look === MOST_LOOKS) return inspectionOf(picture, notes)
     } catch (error) {
-      // The process that uses it removed a segment meanwhile.
-      if (attempt < 5 && systemCode(error) === 'ENOENT' && (await exists(fs, directory))) continue
-      if (error instanceof QueueError) throw error
-      throw storageFailed(`the storage in ${directory} cannot be read`, error)
+      const moved = look < MOST_LOOKS && systemCode(error) === 'ENOENT' && !(await picture.isWhole())
+      if (!moved) throw storageFailed(`the storage in ${directory} cannot be read`, error)
+    } finally {
+      await picture.files.close()
     }
   }
 }
 
-async function exists(fs: FsPort, directory: string): Promise<boolean> {
-  return await fs.readdir(directory).then(
-    () => true,
-    () => false,
-  )
-}
-
-async function look(fs: FsPort, directory: string): Promise<FsInspection> {
-  const files = segmentFiles(fs, directory)
-  try {
-    const owner = await readHolder(fs, directory)
-    const clock = steadyClock(Date.now)
-    const recovered = await recover(fs, directory, files, {
-      owner: 'inspect',
-      clock,
-      readOnly: true,
-      verify: true,
-    })
-    const { catalog } = recovered
-    let bytes = 0
-    for (const { size } of catalog.segments.values()) bytes += size
-    return {
-      ...(owner === undefined ? {} : { owner }),
-      stats: catalog.index.stats(clock.now()),
-      segments: catalog.segments.size,
-      bytes,
-      unfinishedBytes: recovered.cutBytes,
-      unreadable: recovered.lost.map(({ sequence }) => sequence),
-      nextSequence: recovered.nextSequence,
-      notes: await notesOf(catalog, files),
-    }
-  } finally {
-    await files.close()
+function inspectionOf(
+  { owner, recovered, clock }: Picture,
+  notes: ReadonlyMap<string, Uint8Array>,
+): FsInspection {
+  const { catalog } = recovered
+  let bytes = 0
+  for (const { size } of catalog.segments.values()) bytes += size
+  return {
+    ...(owner === undefined ? {} : { owner }),
+    stats: catalog.index.stats(clock()),
+    segments: catalog.segments.size,
+    bytes,
+    unfinishedBytes: recovered.cutBytes,
+    unreadable: recovered.lost.map(({ sequence }) => sequence),
+    nextSequence: recovered.nextSequence,
+    notes,
   }
 }
 

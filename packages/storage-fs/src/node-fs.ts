@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { hostname, uptime } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import { type FsFile, type FsPort, systemCode } from './fs-port.js'
 import { publishWith } from './internal/publish.js'
 
@@ -21,6 +22,8 @@ function done(resolve: () => void, reject: (error: unknown) => void) {
 
 /** `syncedFd`: the same file, opened so that every write is durable when it is done. */
 function wrap(fd: number, syncedFd?: number): FsFile {
+  // Once, also when it fails: the number may belong to another file by then.
+  let closing: Promise<void> | undefined
   return {
     ...(syncedFd === undefined
       ? {}
@@ -50,11 +53,13 @@ function wrap(fd: number, syncedFd?: number): FsFile {
       new Promise<fs.Stats>((resolve, reject) => {
         fs.fstat(fd, settle(resolve, reject))
       }).then((stats) => stats.size),
-    close: async () => {
-      if (syncedFd !== undefined) await closeFd(syncedFd)
-      await closeFd(fd)
-    },
+    close: () => (closing ??= closeAll(syncedFd === undefined ? [fd] : [syncedFd, fd])),
   }
+}
+
+async function closeAll(fds: readonly number[]): Promise<void> {
+  const results = await Promise.allSettled(fds.map(closeFd))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
 function closeFd(fd: number): Promise<void> {
@@ -73,11 +78,23 @@ async function create(path: string): Promise<FsFile> {
   const fd = await openFd(path, 'wx+')
   // Elsewhere a synced write may stay in a cache of the disk.
   if (process.platform !== 'linux') return wrap(fd)
-  try {
-    return wrap(fd, await openFd(path, fs.constants.O_WRONLY | fs.constants.O_DSYNC))
-  } catch (error) {
-    await closeFd(fd)
-    throw error
+  const syncedFd = await openFd(path, fs.constants.O_WRONLY | fs.constants.O_DSYNC).catch(() => undefined)
+  // File systems that do not know the flag, or no descriptor left: writing and syncing in two steps does the same.
+  return wrap(fd, syncedFd)
+}
+
+/** Creates a directory, and makes its name and those of new parents durable. */
+async function makeDirectory(directory: string): Promise<void> {
+  const whole = resolve(directory)
+  const first = (await fs.promises.mkdir(whole, { recursive: true, mode: 0o700 })) ?? whole
+  // The directory may be there and its name not yet durable, when who made it was killed right after.
+  for (let made = whole; made.length >= first.length && dirname(made) !== made; made = dirname(made)) {
+    try {
+      await syncDirectory(dirname(made))
+    } catch (error) {
+      // A parent that may be entered but not listed, or one on a file system that is never written to.
+      if (!['EACCES', 'EPERM', 'EINVAL', 'EROFS', 'ENOTSUP'].includes(systemCode(error) ?? '')) throw error
+    }
   }
 }
 
@@ -92,10 +109,17 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** Nobody was asked: that is not an answer. A guess could take the directory from a process that lives. */
+function throwIfNotAsked(error: unknown): void {
+  const code = systemCode(error) ?? ''
+  if (['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO'].includes(code)) throw error
+}
+
 async function bootId(): Promise<string> {
   try {
     return (await fs.promises.readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-  } catch {
+  } catch (error) {
+    throwIfNotAsked(error)
     // Without a boot id: host name and boot time to the minute, which survives small clock corrections.
     return `${hostname()}/${Math.round((Date.now() / 1000 - uptime()) / 60)}`
   }
@@ -109,14 +133,15 @@ async function startOf(pid: number): Promise<string | undefined> {
     // A zombie holds nothing any more: its files are closed.
     if (fields[0] === 'Z' || fields[0] === 'X') return undefined
     return fields[19] ?? ''
-  } catch {
+  } catch (error) {
+    throwIfNotAsked(error)
     if (pid === process.pid) return String(Math.round(performance.timeOrigin / 1000))
-    if (process.platform === 'linux') return undefined
+    // Also on Linux: /proc may be missing, or hide the processes of others.
     try {
       process.kill(pid, 0)
       return ''
-    } catch (error) {
-      return systemCode(error) === 'EPERM' ? '' : undefined
+    } catch (refusal) {
+      return systemCode(refusal) === 'EPERM' ? '' : undefined
     }
   }
 }
@@ -134,9 +159,7 @@ export function nodeFs(): FsPort {
     rename: (from, to) => fs.promises.rename(from, to),
     unlink: (path) => fs.promises.unlink(path),
     readdir: (path) => fs.promises.readdir(path),
-    mkdir: async (path) => {
-      await fs.promises.mkdir(path, { recursive: true, mode: 0o700 })
-    },
+    mkdir: makeDirectory,
     syncDirectory,
     stat: (path) =>
       new Promise((resolve, reject) => {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { QueueError, type QueueStats, steadyClock } from '@fhir-outbox/queue-core'
 import { notEmpty, storageFailed, storageLocked } from './errors.js'
 import type { FsPort } from './fs-port.js'
@@ -7,6 +8,7 @@ import { type LogWriter, logWriter } from './internal/log-writer.js'
 import { patientReads, UNFINISHED_SALVAGE } from './internal/patient-reads.js'
 import { recover } from './internal/recover.js'
 import { segmentFiles } from './internal/segment-files.js'
+import { segmentSize } from './internal/settings.js'
 import { sparePool } from './internal/spares.js'
 import { nodeFs } from './node-fs.js'
 
@@ -40,25 +42,26 @@ export interface SalvageFsStorageOptions {
   readonly segmentBytes?: number
 }
 
-const SEGMENT_BYTES = 16 * 1024 * 1024
-
 /**
  * Copies every intact record of a damaged storage into a new one: sequences, keys, states, marks, receipts and
- * notes stay as they were. The damaged storage is only read, also where the disk refuses single blocks. `into`
+ * notes stay as they were. The damaged storage is only read, also where the disk refuses single blocks. `fresh`
  * must not exist or be empty; until everything is in it, it cannot be opened.
  *
- * Rejects with `ERR_STORAGE_LOCKED` while a process uses the damaged storage, with `ERR_STORAGE_FORMAT`, and
- * with `ERR_STORAGE_FAILED`.
+ * Rejects with `ERR_STORAGE_LOCKED` while a process uses the damaged storage, with `ERR_STORAGE_FORMAT`, with
+ * `ERR_STORAGE_FAILED`, and with a `RangeError` when an option makes no sense.
  *
  * @example
  * const { lost } = await salvageFsStorage('/var/lib/gateway/outbox', '/var/lib/gateway/outbox-2')
  */
 export async function salvageFsStorage(
-  directory: string,
-  into: string,
+  damaged: string,
+  fresh: string,
   options: SalvageFsStorageOptions = {},
 ): Promise<FsSalvage> {
   const fs = options.fs ?? nodeFs()
+  const directory = resolve(damaged)
+  const into = resolve(fresh)
+  const segmentBytes = segmentSize(options.segmentBytes)
   const clock = steadyClock(options.now ?? Date.now)
   const { now } = clock
   const { fs: patient, unreadableBytes } = patientReads(fs)
@@ -76,8 +79,7 @@ export async function salvageFsStorage(
     if ((await fs.readdir(into)).length > 0) throw notEmpty(into)
     await fs.publish(`${into}/${UNFINISHED_SALVAGE}`, new Uint8Array(0))
     const owner = await takeOwnership(fs, into, recovered.generation)
-    const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
-    const spares = sparePool(fs, into, { generation: owner.generation, segmentBytes })
+    const spares = sparePool(fs, into, { generation: owner.generation, segmentBytes, keepFree: 0 })
     let writer: LogWriter | undefined
     try {
       writer = logWriter({

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import {
   checkNote,
   checkNoteName,
@@ -10,16 +11,18 @@ import {
 } from '@fhir-outbox/queue-core'
 import { coded, storageFailed, unfinishedSalvage } from './errors.js'
 import type { FsPort } from './fs-port.js'
+import { createAhead } from './internal/ahead.js'
 import { createAppender, forgetOld } from './internal/append.js'
 import type { Catalog } from './internal/catalog.js'
 import { CHECKPOINT_NAME, contentOf, writeCheckpoint } from './internal/checkpoint.js'
-import { compact } from './internal/compact.js'
+import { compact, thinOut } from './internal/compact.js'
 import { decide } from './internal/decide.js'
 import { lease, mark, settle } from './internal/lease.js'
 import { type Ownership, takeOwnership } from './internal/lock.js'
 import { logWriter } from './internal/log-writer.js'
 import { createNotes } from './internal/notes.js'
 import { UNFINISHED_SALVAGE } from './internal/patient-reads.js'
+import { quarantine } from './internal/quarantine.js'
 import { readEntry, readPage } from './internal/read.js'
 import { CLOSE } from './internal/records.js'
 import { recover, type Recovered } from './internal/recover.js'
@@ -28,6 +31,7 @@ import { createRoom } from './internal/room.js'
 import { segmentFiles, type SegmentFiles } from './internal/segment-files.js'
 import type { SegmentInfo } from './internal/segment-writer.js'
 import { checkFormat } from './internal/segments.js'
+import { type Settings, settingsOf } from './internal/settings.js'
 import { sparePool } from './internal/spares.js'
 import { requireOpen, type Store } from './internal/store.js'
 import { finishWipe, wipe } from './internal/wipe.js'
@@ -50,7 +54,7 @@ export interface FsStorageOptions {
   readonly limits?: FsStorageLimits
   /** How long delivered and discarded entries are remembered. Default 30 days or 100,000. */
   readonly receipts?: Partial<Retention>
-  /** A log file is closed when it would grow beyond this. Default 16 MiB. */
+  /** A log file is closed when it would grow beyond this: 512 bytes to 1 GiB. Default 16 MiB. */
   readonly segmentBytes?: number
   /**
    * Read and check every record while opening, instead of trusting what was written down when the storage was
@@ -79,20 +83,20 @@ export interface FsStorage extends QueueStorage {
   readonly recovery: FsRecovery
 }
 
-const DAY = 24 * 60 * 60 * 1000
-const MIB = 1024 * 1024
-
 /**
  * Opens a queue storage in a directory; creates it when there is none. One process at a time: a second one is
  * refused, a lock left by a dead one is taken over. Rejects with `ERR_STORAGE_LOCKED`, `ERR_STORAGE_FORMAT`
- * (written by a newer version; nothing was touched) or `ERR_STORAGE_FAILED`.
+ * (written by a newer version; nothing was touched) or `ERR_STORAGE_FAILED`, and with a `RangeError` when an option
+ * makes no sense.
  *
  * @example
  * const storage = await openFsStorage({ directory: '/var/lib/gateway/outbox' })
  */
 export async function openFsStorage(options: FsStorageOptions): Promise<FsStorage> {
   const fs = options.fs ?? nodeFs()
-  const { directory } = options
+  const settings = settingsOf(options)
+  // Daemons change to another directory later.
+  const directory = resolve(options.directory)
   const clock = steadyClock(options.now ?? (() => performance.timeOrigin + performance.now()))
   let owner: Ownership | undefined
   let files: SegmentFiles | undefined
@@ -107,7 +111,7 @@ export async function openFsStorage(options: FsStorageOptions): Promise<FsStorag
       clock,
       verify: options.verify ?? false,
     })
-    return await start(options, { fs, clock: clock.now, owner, files, recovered })
+    return await start({ fs, directory, settings, clock: clock.now, owner, files, recovered })
   } catch (error) {
     await files?.close()
     await owner?.release().catch(() => undefined)
@@ -123,19 +127,20 @@ function leaseOwner(owner: Ownership): string {
 
 interface Parts {
   readonly fs: FsPort
+  readonly directory: string
+  readonly settings: Settings
   readonly clock: () => number
   readonly owner: Ownership
   readonly files: SegmentFiles
   readonly recovered: Recovered
 }
 
-async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage> {
-  const { fs, clock, owner, files, recovered } = parts
-  const { directory, limits = {}, receipts = {} } = options
+async function start(parts: Parts): Promise<FsStorage> {
+  const { fs, directory, settings, clock, owner, files, recovered } = parts
+  const { segmentBytes, keepFree } = settings
   const { catalog } = recovered
-  const segmentBytes = options.segmentBytes ?? 16 * MIB
   const listeners = new Set<() => void>()
-  const spares = sparePool(fs, directory, { generation: owner.generation, segmentBytes })
+  const spares = sparePool(fs, directory, { generation: owner.generation, segmentBytes, keepFree })
   let outdated: Promise<void> | undefined
   const writer = logWriter({
     fs,
@@ -163,17 +168,11 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     writer,
     files,
     spares,
-    limits: {
-      entries: limits.entries ?? 1_000_000,
-      bytes: limits.bytes ?? 2 * 1024 * MIB,
-      freeDiskBytes: limits.freeDiskBytes ?? 256 * MIB,
-    },
-    retention: {
-      maxAgeMs: receipts.maxAgeMs ?? 30 * DAY,
-      maxCount: receipts.maxCount ?? 100_000,
-    },
+    limits: settings.limits,
+    retention: settings.retention,
     segmentBytes,
     clock,
+    damaged: (sequence) => quarantine(store, sequence),
     notify: () => {
       if (listeners.size === 0 || notifying) return
       notifying = true
@@ -196,22 +195,31 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     leaseOwner: leaseOwner(owner),
     busy: new Map(),
     leaseReader: files.reader(),
+    ahead: createAhead(catalog, files),
     leasedTo: 0,
     nextSequence: recovered.nextSequence,
     wiping: undefined,
     closed: false,
   }
-  const room = createRoom(fs, directory, store.limits.freeDiskBytes, clock)
+  const room = createRoom(fs, directory, keepFree, clock)
   const appender = createAppender(store, room)
   const notes = createNotes(store)
   let closing: Promise<void> | undefined
   const underWay = new Set<Promise<unknown>>()
 
-  await repair(store, recovered)
-  await clearLeftovers(store, owner.generation)
-  await finishWipe(store, recovered.firstSegment)
-  await room.look()
-  forgetOld(store, clock())
+  try {
+    await repair(store, recovered)
+    await clearLeftovers(store, owner.generation)
+    await finishWipe(store, recovered.firstSegment)
+    await room.look()
+    // Before anything can ask for compaction, so that there is one at a time.
+    await thinOut(store)
+    forgetOld(store, clock())
+  } catch (error) {
+    await writer.abandon()
+    await spares.close()
+    throw error
+  }
 
   /** Gives every failure its code, and lets close wait for calls that came before it. */
   function run<T>(operation: () => Promise<T>): Promise<T> {
@@ -222,6 +230,11 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     })
     underWay.add(call)
     return call
+  }
+
+  async function whenOpen<T>(operation: () => Promise<T>): Promise<T> {
+    requireOpen(store)
+    return await operation()
   }
 
   /** What was called before a wipe comes before it, what is called later comes after it. */
@@ -271,6 +284,7 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
     listeners.clear()
     try {
       await Promise.allSettled(underWay)
+      store.ahead.clear()
       await appender.idle()
       await tidying
       await writer.sync()
@@ -310,8 +324,8 @@ async function start(options: FsStorageOptions, parts: Parts): Promise<FsStorage
       catalog.index.renew(held.id, ttlMs, clock())
     },
     settle: (held, settlements) => run(() => settle(store, held, settlements)),
-    read: (sequence) => run(() => readEntry(store, sequence)),
-    list: (query) => run(() => readPage(store, query)),
+    read: (sequence) => run(() => whenOpen(() => readEntry(store, sequence))),
+    list: (query) => run(() => whenOpen(() => readPage(store, query))),
     decide: (sequence, decision) => run(() => decide(store, sequence, decision)),
     notes: {
       get: (name) => run(() => notes.get(name)),

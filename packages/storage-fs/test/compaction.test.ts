@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openFsStorage, type FsStorage, type FsStorageOptions } from '../src/index.js'
+import { type FsPort, openFsStorage, type FsStorage, type FsStorageOptions } from '../src/index.js'
 import { images, simulatedDisk, type SimulatedDisk } from './support/simulated-disk.js'
 import { add, bytes, deliver, draft, states, take, testClock, text } from './support/tools.js'
 
@@ -239,5 +239,65 @@ describe('retention', () => {
     expect(entry).toMatchObject({ state: 'delivered', header: bytes('h-a'), note: bytes('receipt a') })
     expect(entry).not.toHaveProperty('payload')
     await storage.close()
+  })
+})
+
+describe('many short lives', () => {
+  it('of one entry each leave few segments, and every entry', async () => {
+    const disk = simulatedDisk()
+    const keys: string[] = []
+    let most = 0
+    let written = 0
+    disk.watch((operation) => {
+      if (operation === 'write') written++
+    })
+    for (let life = 0; life < 200; life++) {
+      // Closed properly or killed; either way there is no time to tidy up.
+      const storage = await open(disk, { segmentBytes: 64 * 1024 })
+      keys.push(`k${life}`)
+      await add(storage, `k${life}`)
+      if (life % 5 === 0) disk.crash('process')
+      else await storage.close()
+      most = Math.max(most, segments(disk).length)
+    }
+    expect(most).toBeLessThan(80)
+    const storage = await open(disk)
+    expect(storage.recovery).toMatchObject({ quarantined: [], doubtful: [], cutBytes: 0 })
+    const read = await Promise.all(keys.map((_, at) => storage.read(at + 1)))
+    expect(read.map((entry) => text(entry?.payload))).toEqual(keys.map((key) => `payload of ${key}`))
+    const lease = await take(storage, { limit: 200 })
+    expect(lease.entries.map(({ key }) => key)).toEqual(keys)
+    await storage.close()
+    // What was overwritten was not made larger first.
+    expect(disk.removed.length).toBeGreaterThan(100)
+    expect(disk.removed.filter(({ length }) => length > 32 * 1024).length).toBeLessThan(5)
+    expect(written / keys.length).toBeLessThan(20)
+  })
+
+  it('are opened all the same when an old segment cannot be read any more', async () => {
+    const disk = simulatedDisk()
+    let refused = 0
+    const port = disk.port()
+    const fs: FsPort = {
+      ...port,
+      open: async (path, mode) => {
+        const file = await port.open(path, mode)
+        if (!path.endsWith('segment-00000003.log')) return file
+        return {
+          ...file,
+          read: async (into, position) => {
+            if (position < 128) return await file.read(into, position)
+            refused++
+            throw Object.assign(new Error('bad block'), { code: 'EIO' })
+          },
+        }
+      },
+    }
+    for (let life = 1; refused < 3; life++) {
+      expect(life).toBeLessThan(100)
+      const storage = await openFsStorage({ directory, segmentBytes: 64 * 1024, fs })
+      expect(await add(storage, `k${life}`)).toBe(life)
+      await storage.close()
+    }
   })
 })

@@ -71,6 +71,28 @@ function crashable(storage: QueueStorage): { handle: QueueStorage; dead: () => v
   })
 }
 
+/** Spoils the payload of an entry where it lies. */
+function damage(disk: SimulatedDisk, sequence: number): void {
+  for (const [path, data] of disk.files()) {
+    if (!path.includes('segment-')) continue
+    const view = new DataView(data.buffer, data.byteOffset, data.length)
+    for (
+      let at = data.indexOf(0x46, 128);
+      at !== -1 && at + 48 <= data.length;
+      at = data.indexOf(0x46, at + 1)
+    ) {
+      const isEntry = view.getUint32(at, true) === 0x46424f46 && view.getUint8(at + 8) === 1
+      if (!isEntry || view.getUint32(at + 32, true) !== sequence) continue
+      const spoilt = data.slice()
+      const place = at + 48 + view.getUint32(at + 12, true)
+      spoilt[place] = (spoilt[place] ?? 0) ^ 1
+      disk.put(path, spoilt)
+      return
+    }
+  }
+  throw new Error(`no record of entry ${sequence}`)
+}
+
 {
   const clock = testClock()
   const disks = new Map<QueueStorage, { disk: SimulatedDisk; dead: () => void }>()
@@ -92,6 +114,7 @@ function crashable(storage: QueueStorage): { handle: QueueStorage; dead: () => v
     elapse: clock.advance,
     setBack: (ms) => clock.advance(-ms),
     reopen: (storage) => openOn(diskOf(storage).disk),
+    damage: async (storage, sequence) => damage(diskOf(storage).disk, sequence),
     crash: async (storage, level) => {
       const { disk, dead } = diskOf(storage)
       disk.crash(level)

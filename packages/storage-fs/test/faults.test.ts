@@ -163,6 +163,26 @@ describe('a failing file system', () => {
 })
 
 describe('limits', () => {
+  it.each([
+    { segmentBytes: Number.NaN },
+    { segmentBytes: 0 },
+    { segmentBytes: -1 },
+    { segmentBytes: 1024.5 },
+    // Beyond it, places in a segment would no longer fit their numbers.
+    { segmentBytes: 2 ** 32 },
+    { segmentBytes: Infinity },
+    { limits: { entries: Number.NaN } },
+    { limits: { bytes: -1 } },
+    { limits: { freeDiskBytes: Number.NaN } },
+    { receipts: { maxAgeMs: Number.NaN } },
+    { receipts: { maxCount: -1 } },
+  ])('that make no sense are refused before anything is touched: %o', async (options) => {
+    const disk = simulatedDisk()
+    const opening = openFsStorage({ directory, fs: disk.port(), ...options })
+    await expect(opening).rejects.toBeInstanceOf(RangeError)
+    expect(disk.calls).toEqual([])
+  })
+
   it('of entries and bytes refuse with the numbers and store nothing', async () => {
     const disk = simulatedDisk()
     const storage = await openFsStorage({ directory, fs: disk.port(), limits: { entries: 3, bytes: 100 } })

@@ -1,3 +1,4 @@
+import type { QueueError } from '@fhir-outbox/queue-core'
 import { describe, expect, it } from 'vitest'
 import { type FsPort, openFsStorage, type FsStorage } from '../src/index.js'
 import { simulatedDisk } from './support/simulated-disk.js'
@@ -171,6 +172,47 @@ describe('the lock', () => {
     expect(await states(third)).toEqual({ a: 'waiting', b: 'waiting', c: 'waiting' })
     expect(third.recovery).toMatchObject({ cutBytes: 0, quarantined: [], doubtful: [] })
     await third.close()
+  })
+
+  it.each([
+    { now: 'gateway/1001', taken: false },
+    { now: 'gateway/999', taken: false },
+    { now: 'gateway/1010', taken: true },
+    { now: 'gateway-2/1000', taken: true },
+    { now: '5f0c', taken: true },
+  ])('of a boot in minute 1000 is taken over by one of $now: $taken', async ({ now, taken }) => {
+    const disk = simulatedDisk()
+    const bootedAs = (boot: string): FsPort => ({
+      ...disk.port(),
+      self: async () => ({ pid: 41, boot, started: '' }),
+      processStarted: async () => '',
+    })
+    await openFsStorage({ directory, fs: bootedAs('gateway/1000') })
+    const answer = await openFsStorage({ directory, fs: bootedAs(now) }).then(
+      () => true,
+      (error: QueueError) => error.code !== 'ERR_STORAGE_LOCKED',
+    )
+    expect(answer).toBe(taken)
+  })
+
+  it('that leads nowhere is one clear error, not an endless search', async () => {
+    const disk = simulatedDisk()
+    const port = disk.port()
+    // As of a symbolic link without a target: it is listed, and there is no such file.
+    const fs: FsPort = { ...port, readdir: async (path) => [...(await port.readdir(path)), 'owner.7'] }
+    await expect(openFsStorage({ directory, fs })).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED' })
+  })
+
+  it('of a process that nobody can ask about is not taken over', async () => {
+    const disk = simulatedDisk()
+    const first = await openFsStorage({ directory, fs: disk.port() })
+    const fs: FsPort = {
+      ...disk.port(),
+      processStarted: () => Promise.reject(Object.assign(new Error('too many'), { code: 'EMFILE' })),
+    }
+    await expect(openFsStorage({ directory, fs })).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED' })
+    await add(first, 'a')
+    await first.close()
   })
 
   it('numbers owners without ever going back, even when the lock files are gone', async () => {

@@ -136,6 +136,8 @@ export interface ByteReader {
   u64(): number
   f64(): number
   raw(count: number): Uint8Array
+  /** The same without a copy. */
+  view(count: number): Uint8Array
   block(): Uint8Array
   text(): string
   /** Passes over a block or a text. */
@@ -188,6 +190,11 @@ class Reader implements ByteReader {
   raw(count: number): Uint8Array {
     const at = this.#take(count)
     return this.#bytes.slice(at, at + count)
+  }
+
+  view(count: number): Uint8Array {
+    const at = this.#take(count)
+    return this.#bytes.subarray(at, at + count)
   }
 
   block(): Uint8Array {

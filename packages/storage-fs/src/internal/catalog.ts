@@ -1,4 +1,5 @@
 import type { LaneIndex, Settlement } from '@fhir-outbox/queue-core'
+import { copier } from './copier.js'
 import { type KeyTable, keyTable } from './key-table.js'
 import { segmentOf } from './location.js'
 import type { Forgotten } from './records.js'
@@ -70,8 +71,12 @@ export interface Catalog {
   /** The entry was delivered or discarded: its payload is not needed any more. Call after the index knows. */
   settled(sequence: number, delivered: boolean, at: number): void
   extra(sequence: number, lane: string): Extra
-  /** Remembers the notes and hashes of settlements; call before the index applies them. */
-  noted(settlements: readonly Settlement[], lane: string, at: number | undefined): void
+  /**
+   * Remembers the notes and hashes of settlements that are at a location, or copies of them while they are on their
+   * way there: call `arrived` then.
+   */
+  noted(settlements: readonly Settlement[], lane: string, at: number): void
+  notedOnTheWay(settlements: readonly Settlement[], lane: string): { arrived(at: number): void }
   /** Forgets everything but the segments, and goes on with an index that knows no entry. */
   reset(index: LaneIndex, forgotten: Forgotten): void
   /** Forgets settled entries beyond the retention; returns their sequences. */
@@ -141,16 +146,40 @@ export function createCatalog(first: LaneIndex): Catalog {
       for (const settlement of settled) {
         if (settlement.note !== undefined) {
           const extra = catalog.extra(settlement.sequence, lane)
-          extra.noteAt = undefined
+          extra.noteAt = at
           extra.noteBytes = undefined
-          if (at === undefined) extra.noteBytes = settlement.note.slice()
-          else extra.noteAt = at
         }
         if (settlement.outcome !== 'delivered' || settlement.receiptHash === undefined) continue
-        chains.set(lane, {
-          hash: settlement.receiptHash.slice(),
-          segment: at === undefined ? Infinity : segmentOf(at),
-        })
+        chains.set(lane, { hash: settlement.receiptHash.slice(), segment: segmentOf(at) })
+      }
+    },
+    notedOnTheWay: (settled, lane) => {
+      const copy = copier(settled.reduce((sum, { note }) => sum + (note?.length ?? 0), 0))
+      const noted: Extra[] = []
+      const notes: Uint8Array[] = []
+      let chain: ChainEnd | undefined
+      for (const settlement of settled) {
+        if (settlement.note !== undefined) {
+          const extra = catalog.extra(settlement.sequence, lane)
+          extra.noteAt = undefined
+          extra.noteBytes = copy(settlement.note)
+          noted.push(extra)
+          notes.push(extra.noteBytes)
+        }
+        if (settlement.outcome !== 'delivered' || settlement.receiptHash === undefined) continue
+        chain = { hash: settlement.receiptHash.slice(), segment: Infinity }
+      }
+      if (chain !== undefined) chains.set(lane, chain)
+      return {
+        arrived: (at) => {
+          // What has another note since, or none, is left as it is.
+          for (const [index, extra] of noted.entries()) {
+            if (extra.noteBytes !== notes[index]) continue
+            extra.noteBytes = undefined
+            extra.noteAt = at
+          }
+          if (chain?.segment === Infinity) chain.segment = segmentOf(at)
+        },
       }
     },
     reset: (index, forgotten) => {

@@ -17,12 +17,8 @@ export type Checkpoint = CheckpointContent
 export const CHECKPOINT_NAME = 'checkpoint.bin'
 export const CHECKPOINT_DRAFT = 'checkpoint.bin.tmp'
 
-/** The checkpoint, when there is an intact one and the log is exactly as it was when it was written. */
-export async function readCheckpoint(
-  fs: FsPort,
-  directory: string,
-  present: readonly PresentSegment[],
-): Promise<Checkpoint | undefined> {
+/** The checkpoint, when there is an intact one. */
+export async function readCheckpoint(fs: FsPort, directory: string): Promise<Checkpoint | undefined> {
   if (!platformFits()) return undefined
   const path = `${directory}/${CHECKPOINT_NAME}`
   let bytes: Uint8Array
@@ -40,11 +36,11 @@ export async function readCheckpoint(
     // It saves work and nothing else: the log says the same.
     return undefined
   }
-  const content = decodeCheckpoint(bytes)
-  return content !== undefined && agrees(content, present) ? content : undefined
+  return decodeCheckpoint(bytes)
 }
 
-function agrees(content: CheckpointContent, present: readonly PresentSegment[]): boolean {
+/** Whether the log is exactly as it was when the checkpoint was written. */
+export function agrees(content: CheckpointContent, present: readonly PresentSegment[]): boolean {
   const { segments, last, generation } = content
   if (segments.length !== present.length) return false
   for (const [at, { segment, size, header }] of present.entries()) {

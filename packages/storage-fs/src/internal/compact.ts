@@ -48,6 +48,33 @@ function victim(store: Store): number | undefined {
   return tooMuch || tooMany ? oldest : undefined
 }
 
+/** So many files more than the content needs are too many for an opening to look at. */
+const CROWD = 64
+
+/**
+ * Brings many small segments together: every life of a store that writes leaves one, and short lives do not live to
+ * see them compacted. Before anything else is done, so that it comes to its end.
+ */
+export async function thinOut(store: Store): Promise<void> {
+  const { catalog, writer, segmentBytes } = store
+  let live = 0
+  for (const each of catalog.segments.values()) live += liveBytes(each)
+  if (catalog.segments.size <= CROWD + (4 * live) / segmentBytes) return
+  const [first = 1] = catalog.segments.keys()
+  const totals = catalog.forgotten
+  // The segment that takes the copies.
+  writer.push({
+    type: STATE,
+    sequence: 0,
+    at: store.clock(),
+    meta: (into) => writeState(into, first, totals),
+  })
+  await writer.flush()
+  // What cannot be read now is in nobody's way; what cannot be written fails the store.
+  await compact(store).catch(() => undefined)
+  writer.check()
+}
+
 /** Removes old segments as long as that is worth it. */
 export async function compact(store: Store): Promise<void> {
   const until = store.writer.current?.segment ?? 0

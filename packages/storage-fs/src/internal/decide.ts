@@ -60,7 +60,7 @@ async function decidePlainly(
 }
 
 /** Once the frame with a note is in the file, its place is enough. */
-export function noteWritten(store: Store, sequence: number, note: Uint8Array, location: number): void {
+function noteWritten(store: Store, sequence: number, note: Uint8Array, location: number): void {
   const extra = store.catalog.extras.get(sequence)
   if (extra === undefined || extra.noteBytes !== note) return
   extra.noteBytes = undefined

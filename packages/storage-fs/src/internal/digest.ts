@@ -57,6 +57,8 @@ export interface DigestBuilder {
   entry(sequence: number, offset: number, payloadBytes: number, entry: DigestedEntry): void
   /** Throws `MalformedRecord` when the meta bytes make no sense. Returns the record, if its type is known. */
   frame(facts: FrameFacts, offset: number, meta: Uint8Array): LogRecord | undefined
+  /** The same for a frame whose meta bytes were left without content already. Not for plain appends. */
+  outline(facts: FrameFacts, offset: number, meta: Uint8Array): void
   encode(into: ByteWriter): void
   /** What was collected so far. */
   digest(): Digest
@@ -77,6 +79,15 @@ export function digestBuilder(): DigestBuilder {
     return names.push(name) - 1
   }
 
+  function begin({ type, sequence, at, dataLength }: FrameFacts, offset: number): void {
+    others.u8(type)
+    others.u32(offset)
+    others.u64(sequence)
+    others.f64(at)
+    others.u32(dataLength)
+    count++
+  }
+
   const builder: DigestBuilder = {
     get length() {
       return rows.length + others.length + names.length * 64 + 256
@@ -91,7 +102,7 @@ export function digestBuilder(): DigestBuilder {
       rows.f64(entry.appendedAt)
     },
     frame: (facts, offset, meta) => {
-      const { type, sequence, at, dataLength } = facts
+      const { type, sequence, dataLength } = facts
       const record = decodeRecord(type, meta)
       if (record === undefined || record.type === CLOSE || record.type === FOOTER) return record
       if (record.type === ENTRY && record.base.after.length === 0) {
@@ -99,17 +110,16 @@ export function digestBuilder(): DigestBuilder {
         builder.entry(sequence, offset, dataLength, { lane, gate, keyHash: keyHash(key), appendedAt })
         return record
       }
-      others.u8(type)
-      others.u32(offset)
-      others.u64(sequence)
-      others.f64(at)
-      others.u32(dataLength)
+      begin(facts, offset)
       const start = others.length
       others.u32(0)
       writeRecordWithoutContent(others, record)
       others.setU32(start, others.length - start - 4)
-      count++
       return record
+    },
+    outline: (facts, offset, meta) => {
+      begin(facts, offset)
+      others.block(meta)
     },
     encode: (into) => {
       into.u32(rows.length / ROW_BYTES)

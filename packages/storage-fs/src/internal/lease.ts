@@ -9,8 +9,7 @@ import {
   type Settlement,
 } from '@fhir-outbox/queue-core'
 import { forgetOld } from './append.js'
-import { noteWritten } from './decide.js'
-import { segmentOf } from './location.js'
+import { byteWriter } from './bytes.js'
 import { readLeased } from './read.js'
 import { MARK, SETTLE, writeMarks, writeSettlements } from './records.js'
 import { requireOpen, type Store } from './store.js'
@@ -70,6 +69,7 @@ export async function mark(store: Store, held: Lease, notes: readonly AttemptNot
     sequence: 0,
     at: store.clock(),
     meta: (into) => writeMarks(into, notes),
+    outline: 'whole',
   })
   await store.writer.sync()
   index.checkLease(held.id, sequences, store.clock())
@@ -81,23 +81,19 @@ export async function settle(store: Store, held: Lease, settlements: readonly Se
   for (const { note } of settlements) checkNote(note)
   const now = store.clock()
   catalog.index.settle(held.id, settlements, now)
-  catalog.noted(settlements, held.lane, undefined)
-  const notes = new Map<number, Uint8Array>()
+  const { arrived } = catalog.notedOnTheWay(settlements, held.lane)
   for (const { sequence, outcome } of settlements) {
-    const bytes = catalog.extras.get(sequence)?.noteBytes
-    if (bytes !== undefined) notes.set(sequence, bytes)
     if (outcome === 'delivered') catalog.settled(sequence, true, now)
   }
-  const chain = catalog.chains.get(held.lane)
+  const outline = byteWriter(settlements.length * 32)
+  writeSettlements(outline, settlements, false)
   writer.push({
     type: SETTLE,
     sequence: 0,
     at: now,
     meta: (into) => writeSettlements(into, settlements),
-    written: (location) => {
-      for (const [sequence, bytes] of notes) noteWritten(store, sequence, bytes, location)
-      if (chain?.segment === Infinity) chain.segment = segmentOf(location)
-    },
+    outline: outline.view(),
+    written: arrived,
   })
   forgetOld(store, now)
   store.tidy()

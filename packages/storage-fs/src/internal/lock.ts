@@ -16,6 +16,8 @@ interface OwnerRecord extends ProcessIdentity {
 }
 
 const NAME = /^owner\.(\d+)$/
+/** Others may come in between a few times; a name that leads nowhere is there for ever. */
+const MOST_ATTEMPTS = 100
 
 export function ownerNumber(name: string): number | undefined {
   const match = NAME.exec(name)
@@ -52,8 +54,19 @@ async function readOwner(fs: FsPort, path: string): Promise<OwnerRecord | 'gone'
   }
 }
 
+/**
+ * Where the machine has no name for its boots, theirs is made of its own name and of the minute of the boot, which two
+ * processes may round differently. Two boots within so short a time are told apart by what runs.
+ */
+function isSameBoot(one: string, other: string): boolean {
+  if (one === other) return true
+  const [first, second] = [one, other].map((boot) => /^(.*)\/(\d+)$/.exec(boot))
+  if (first?.[1] === undefined || first[1] !== second?.[1]) return false
+  return Math.abs(Number(first[2]) - Number(second[2])) <= 2
+}
+
 async function isAlive(fs: FsPort, owner: OwnerRecord, self: ProcessIdentity): Promise<boolean> {
-  if (owner.released || owner.boot !== self.boot) return false
+  if (owner.released || !isSameBoot(owner.boot, self.boot)) return false
   const started = await fs.processStarted(owner.pid)
   if (started === undefined) return false
   // A pid that now belongs to a process with another start time was reused. Where the platform does not
@@ -86,7 +99,7 @@ async function removeQuietly(fs: FsPort, path: string): Promise<void> {
 export async function takeOwnership(fs: FsPort, directory: string, atLeast: number): Promise<Ownership> {
   const self = await fs.self()
   const path = (number: number): string => `${directory}/owner.${number}`
-  for (;;) {
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     const present = await owners(fs, directory)
     const highest = present.at(-1)
     if (highest !== undefined) {
@@ -106,18 +119,25 @@ export async function takeOwnership(fs: FsPort, directory: string, atLeast: numb
       if (systemCode(error) === 'EEXIST') continue
       throw error
     }
-    const after = await owners(fs, directory)
-    if (after.at(-1) !== generation) {
-      // Somebody took a higher number while we looked at an older picture.
-      await removeQuietly(fs, path(generation))
-      continue
+    try {
+      const after = await owners(fs, directory)
+      if (after.at(-1) !== generation) {
+        // Somebody took a higher number while we looked at an older picture.
+        await removeQuietly(fs, path(generation))
+        continue
+      }
+      // The old owner looks for its own file after each write and before it answers: once that is gone, what
+      // it still writes is never acknowledged. So it must go before the log is read.
+      for (const number of after) if (number < generation) await removeQuietly(fs, path(number))
+      await fs.syncDirectory(directory)
+    } catch (error) {
+      // This process lives on, so nobody would ever take over from it. The number was not used yet.
+      await removeQuietly(fs, path(generation)).catch(() => undefined)
+      throw error
     }
-    // The old owner looks for its own file after each write and before it answers: once that is gone, what
-    // it still writes is never acknowledged. So it must go before the log is read.
-    for (const number of after) if (number < generation) await removeQuietly(fs, path(number))
-    await fs.syncDirectory(directory)
     return ownership(fs, directory, generation, self)
   }
+  throw storageFailed(`the lock files in ${directory} come and go, or cannot be opened`, undefined)
 }
 
 function ownership(fs: FsPort, directory: string, generation: number, self: ProcessIdentity): Ownership {

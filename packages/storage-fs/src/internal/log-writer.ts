@@ -14,6 +14,11 @@ export interface FrameDraft {
   /** Wall-clock milliseconds. */
   readonly at: number
   readonly meta: (writer: ByteWriter) => void
+  /**
+   * What the footer says of it: the bytes of `writeRecordWithoutContent`, or `whole` when these are the bytes of
+   * `meta`. Absent: found out by decoding what was encoded, which takes longer.
+   */
+  readonly outline?: Uint8Array | 'whole'
   readonly data?: Uint8Array
   /** Called when the frame is in the file (durable or not), in the order of the log. */
   readonly written?: (location: number) => void
@@ -127,8 +132,11 @@ export function logWriter(options: LogWriterOptions): LogWriter {
     const bytes = group.bytes.view()
     const header = decodeFrameHeader(bytes, start)
     if (header === undefined) return
-    const meta = start + FRAME_HEADER_BYTES
-    segments.digest.frame(header, offset, bytes.subarray(meta, meta + header.metaLength))
+    const metaStart = start + FRAME_HEADER_BYTES
+    const meta = bytes.subarray(metaStart, metaStart + header.metaLength)
+    const outline = isEntry(frame) ? undefined : frame.outline
+    if (outline === undefined) segments.digest.frame(header, offset, meta)
+    else segments.digest.outline(header, offset, outline === 'whole' ? meta : outline)
   }
 
   async function writeGroup(group: Group): Promise<void> {

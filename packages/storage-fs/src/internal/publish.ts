@@ -7,13 +7,23 @@ export function hasNoLinks(error: unknown): boolean {
   return code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS'
 }
 
-async function writeNew(fs: Pick<FsPort, 'create'>, path: string, content: Uint8Array): Promise<void> {
+async function writeNew(
+  fs: Pick<FsPort, 'create' | 'unlink'>,
+  path: string,
+  content: Uint8Array,
+): Promise<void> {
   const file = await fs.create(path)
   try {
-    await writeWhole(file, content, 0)
-    await file.datasync()
-  } finally {
-    await file.close()
+    try {
+      await writeWhole(file, content, 0)
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    // Half of it must not pass for the whole.
+    await fs.unlink(path).catch(() => undefined)
+    throw error
   }
 }
 

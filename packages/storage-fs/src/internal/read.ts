@@ -1,13 +1,14 @@
 import type { Entry, EntrySummary, IndexedEntry, LeasedEntry, ListQuery } from '@fhir-outbox/queue-core'
 import { storageFailed } from '../errors.js'
 import { systemCode } from '../fs-port.js'
+import type { LeasedRecord } from './ahead.js'
 import { MalformedRecord } from './bytes.js'
 import type { Extra } from './catalog.js'
+import { copier } from './copier.js'
 import { offsetOf, segmentOf } from './location.js'
-import { quarantine } from './quarantine.js'
 import { type Base, baseOf, DECIDE, decodeRecord, readKeyAndHeader, SETTLE, SNAPSHOT } from './records.js'
 import { DamagedRecord, type FrameReader } from './segment-files.js'
-import { requireOpen, type Store } from './store.js'
+import type { Readable, Store } from './store.js'
 
 export interface StoredBase {
   readonly base: Base
@@ -21,7 +22,7 @@ function isDamage(error: unknown): boolean {
 
 /** A record may move to another segment while it is being read: then the index names another place. */
 async function following<T>(
-  store: Store,
+  store: Readable,
   sequence: number,
   read: (location: number) => Promise<T>,
 ): Promise<T | undefined> {
@@ -51,9 +52,9 @@ export async function readBaseAt(
   return { base, payload: 'data' in frame ? (frame.data as Uint8Array).slice() : new Uint8Array(0) }
 }
 
-/** Reads an entry's record; quarantines it and resolves to `undefined` when it cannot be read any more. */
+/** Reads an entry's record; tells that it is damaged and resolves to `undefined` when it cannot be read any more. */
 export async function readBase(
-  store: Store,
+  store: Readable,
   reader: FrameReader,
   sequence: number,
   span: number,
@@ -63,7 +64,7 @@ export async function readBase(
     return await following(store, sequence, (location) => readBaseAt(reader, location, span, withPayload))
   } catch (error) {
     if (!isDamage(error)) throw failedRead(store, error)
-    await quarantine(store, sequence)
+    await store.damaged(sequence)
     return undefined
   }
 }
@@ -113,7 +114,7 @@ function summary(entry: IndexedEntry, base: Base | undefined, note: Uint8Array |
 }
 
 async function readSummary(
-  store: Store,
+  store: Readable,
   reader: FrameReader,
   sequence: number,
 ): Promise<EntrySummary | undefined> {
@@ -123,8 +124,7 @@ async function readSummary(
   return entry === undefined ? undefined : summary(entry, found?.base, note)
 }
 
-export async function readPage(store: Store, query: ListQuery): Promise<EntrySummary[]> {
-  requireOpen(store)
+export async function readPage(store: Readable, query: ListQuery): Promise<EntrySummary[]> {
   const reader = store.files.reader()
   const page: EntrySummary[] = []
   for (const sequence of store.catalog.index.list(query, store.clock())) {
@@ -134,8 +134,7 @@ export async function readPage(store: Store, query: ListQuery): Promise<EntrySum
   return page
 }
 
-export async function readEntry(store: Store, sequence: number): Promise<Entry | undefined> {
-  requireOpen(store)
+export async function readEntry(store: Readable, sequence: number): Promise<Entry | undefined> {
   const { index, extras } = store.catalog
   const reader = store.files.reader()
   const before = index.entry(sequence, store.clock())
@@ -150,8 +149,8 @@ export async function readEntry(store: Store, sequence: number): Promise<Entry |
   return { ...summary(entry, found?.base, note), ...(payload === undefined ? {} : { payload }) }
 }
 
-/** Bytes that cover a run of neighbouring records, or one record when they are scattered. */
-function spanOf(entries: readonly IndexedEntry[]): number {
+/** Bytes that cover a run of neighbouring records; 0 when they are scattered. */
+function runBytes(entries: readonly IndexedEntry[]): number {
   const [first] = entries
   const last = entries.at(-1)
   if (first === undefined || last === undefined) return 0
@@ -159,10 +158,14 @@ function spanOf(entries: readonly IndexedEntry[]): number {
   const distance = offsetOf(last.location) - offsetOf(first.location) + last.payloadBytes + 4096
   const isRun = segmentOf(first.location) === segmentOf(last.location) && distance >= 0
   const isDense = distance <= 2 * payloads + entries.length * 1024 + 4096
-  return isRun && isDense ? distance : first.payloadBytes + 4096
+  return isRun && isDense ? distance : 0
 }
 
 const READ_AHEAD = 256 * 1024
+/** A run of so many bytes takes so long to check that the next one is checked while it is on its way. */
+const WORTH_READING_AHEAD = 64 * 1024
+/** Headers get room for this many bytes each. */
+const USUAL_HEADER = 128
 
 /** Reads what a lease hands out. Entries that cannot be read are quarantined and left out. */
 export async function readLeased(store: Store, sequences: readonly number[]): Promise<LeasedEntry[]> {
@@ -171,18 +174,24 @@ export async function readLeased(store: Store, sequences: readonly number[]): Pr
   const entries = sequences
     .map((sequence) => index.entry(sequence, now))
     .filter((entry) => entry !== undefined)
-  const span = Math.max(spanOf(entries), goesOn(store, entries) ? READ_AHEAD : 0)
-  const { leaseReader: reader } = store
-  const copy = copier(entries.reduce((sum, { payloadBytes }) => sum + payloadBytes, 0))
+  const run = runBytes(entries)
+  const one = (entries[0]?.payloadBytes ?? 0) + 4096
+  const span = Math.max(run, one, goesOn(store, entries) ? READ_AHEAD : 0)
+  const { leaseReader: reader, ahead } = store
+  const copy = copier(entries.reduce((sum, { payloadBytes }) => sum + payloadBytes + USUAL_HEADER, 0))
   const leased: LeasedEntry[] = []
   for (const entry of entries) {
     const { sequence, attempts, ageMs, troubledForMs, mark } = entry
-    const found = readAtOnce(reader, entry.location, copy) ?? (await readForLease(store, sequence, span))
+    const found =
+      ahead.take(entry.location) ??
+      readAtOnce(reader, entry.location, copy) ??
+      (await readForLease(store, sequence, span))
     if (found === undefined) continue
     const extra = extras.get(sequence)
     const note =
       extra === undefined ? undefined : await readNote(store, store.files.reader(), sequence, extra)
-    leased.push({
+    // Optional members are set, because spreading each of them takes longer.
+    const handed: { -readonly [Name in keyof LeasedEntry]: LeasedEntry[Name] } = {
       sequence,
       key: found.key,
       header: found.header,
@@ -190,33 +199,16 @@ export async function readLeased(store: Store, sequences: readonly number[]): Pr
       state: entry.state === 'unknown' ? 'unknown' : 'waiting',
       attempts,
       ageMs,
-      ...(troubledForMs === undefined ? {} : { troubledForMs }),
-      ...(entry.state === 'unknown' && mark !== undefined ? { mark } : {}),
-      ...(note === undefined ? {} : { note }),
-    })
+    }
+    if (troubledForMs !== undefined) handed.troubledForMs = troubledForMs
+    if (entry.state === 'unknown' && mark !== undefined) handed.mark = mark
+    if (note !== undefined) handed.note = note
+    leased.push(handed)
   }
   reader.trim()
+  const last = entries.at(-1)
+  if (last !== undefined && run >= WORTH_READING_AHEAD) ahead.readBehind(last.location, run)
   return leased
-}
-
-interface ForLease {
-  readonly key: string
-  readonly header: Uint8Array
-  readonly payload: Uint8Array
-}
-
-/** Copies into one buffer for a whole run: one allocation costs less than a hundred. */
-function copier(size: number): (bytes: Uint8Array) => Uint8Array {
-  let buffer: Uint8Array | undefined
-  let used = 0
-  return (bytes) => {
-    if (used + bytes.length > size) return bytes.slice()
-    buffer ??= new Uint8Array(size)
-    const copy = buffer.subarray(used, used + bytes.length)
-    copy.set(bytes)
-    used += bytes.length
-    return copy
-  }
 }
 
 /** What was read ahead needs no file system, and no turn of the event loop. */
@@ -224,21 +216,21 @@ function readAtOnce(
   reader: FrameReader,
   location: number,
   copy: (bytes: Uint8Array) => Uint8Array,
-): ForLease | undefined {
+): LeasedRecord | undefined {
   const frame = reader.peek(location)
   if (frame === undefined) return undefined
   try {
     const found = readKeyAndHeader(frame.header.type, frame.meta)
     return found === undefined
       ? undefined
-      : { key: found.key, header: found.header, payload: copy(frame.data) }
+      : { key: found.key, header: copy(found.header), payload: copy(frame.data) }
   } catch (error) {
     if (error instanceof MalformedRecord) return undefined
     throw error
   }
 }
 
-async function readForLease(store: Store, sequence: number, span: number): Promise<ForLease | undefined> {
+async function readForLease(store: Store, sequence: number, span: number): Promise<LeasedRecord | undefined> {
   const found = await readBase(store, store.leaseReader, sequence, span, true)
   if (found === undefined) return undefined
   const { base, payload } = found

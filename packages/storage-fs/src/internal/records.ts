@@ -1,6 +1,8 @@
 import type { AttemptNote, DeadReason, Decision, EntryState, Settlement } from '@fhir-outbox/queue-core'
 import { type ByteReader, type ByteWriter, byteReader, MalformedRecord } from './bytes.js'
 
+const NOTHING = new Uint8Array(0)
+
 export const ENTRY = 1
 export const SNAPSHOT = 2
 export const MARK = 3
@@ -45,8 +47,8 @@ function readBase(reader: ByteReader): Base {
 }
 
 /**
- * Key and header of an entry or snapshot, without making anything else of it. `undefined` for other types.
- * Throws `MalformedRecord`.
+ * Key and header of an entry or snapshot, without making anything else of it; the header is a view of `meta`.
+ * `undefined` for other types. Throws `MalformedRecord`.
  */
 export function readKeyAndHeader(
   type: number,
@@ -59,7 +61,7 @@ export function readKeyAndHeader(
   reader.skip()
   const key = reader.text()
   for (let left = reader.u32(); left > 0; left--) reader.u64()
-  return { key, header: reader.block() }
+  return { key, header: reader.view(reader.u32()) }
 }
 
 /** The state of an entry when it was copied out of an old segment. Times are wall-clock milliseconds. */
@@ -153,15 +155,21 @@ export function writeMarks(writer: ByteWriter, notes: readonly AttemptNote[]): v
   for (const note of notes) writeMark(writer, note)
 }
 
-export function writeSettlements(writer: ByteWriter, settlements: readonly Settlement[]): void {
+/** `withNotes`: `false` writes an empty note in the place of each. */
+export function writeSettlements(
+  writer: ByteWriter,
+  settlements: readonly Settlement[],
+  withNotes = true,
+): void {
   writer.u32(settlements.length)
   for (const settlement of settlements) {
     const returns = settlement.outcome === 'waiting' || settlement.outcome === 'unknown'
+    const { note } = settlement
     writer.u64(settlement.sequence)
     writer.u8(OUTCOMES.indexOf(settlement.outcome))
     writer.u8(returns && settlement.spent ? 1 : 0)
     writer.f64(returns ? settlement.delayMs : 0)
-    writeOptional(writer, settlement.note)
+    writeOptional(writer, withNotes || note === undefined ? note : NOTHING)
     writeOptional(writer, settlement.outcome === 'delivered' ? settlement.receiptHash : undefined)
   }
 }
@@ -319,8 +327,6 @@ export function decodeRecord(type: number, meta: Uint8Array): LogRecord | undefi
   }
 }
 
-const NOTHING = new Uint8Array(0)
-
 /** The meta bytes of a record without what only callers read: headers and notes become empty. */
 export function writeRecordWithoutContent(writer: ByteWriter, record: LogRecord): void {
   switch (record.type) {
@@ -337,10 +343,7 @@ export function writeRecordWithoutContent(writer: ByteWriter, record: LogRecord)
     case MARK:
       return writeMarks(writer, record.marks)
     case SETTLE:
-      return writeSettlements(
-        writer,
-        record.settlements.map((one) => (one.note === undefined ? one : { ...one, note: NOTHING })),
-      )
+      return writeSettlements(writer, record.settlements, false)
     case DECIDE: {
       const { corrected } = record
       const base = corrected === undefined ? undefined : { ...corrected, header: NOTHING }

@@ -1,16 +1,18 @@
 import { laneIndex, QueueError, type SteadyClock } from '@fhir-outbox/queue-core'
 import type { FsFile, FsPort } from '../fs-port.js'
 import { type Catalog, createCatalog } from './catalog.js'
-import { type Checkpoint, readCheckpoint, restoreCheckpoint } from './checkpoint.js'
+import { agrees, type Checkpoint, readCheckpoint, restoreCheckpoint } from './checkpoint.js'
 import { type Digest, digestBuilder, latestIn, ROW_BYTES, rowSequence, upTo } from './digest.js'
 import { readFooter } from './footer.js'
 import { type FrameHeader, frameLength, SEGMENT_HEADER_BYTES, seedOf, segmentName } from './frame.js'
 import { locationOf } from './location.js'
+import { lostEnd, type LostEnd } from './lost-end.js'
 import { type Base, ENTRY, type Gap, GAP, STATE } from './records.js'
 import { restoreEntries } from './restore.js'
 import { type ScannedGap, type ScannedSegment, scanSegment, validEnd, wasFooter, writtenEnd } from './scan.js'
-import type { SegmentFiles } from './segment-files.js'
+import { readWhole, type SegmentFiles } from './segment-files.js'
 import { type PresentSegment, presentSegments } from './segments.js'
+import { writeWhole } from './write-whole.js'
 
 /** An entry whose record cannot be read. */
 export interface LostEntry {
@@ -138,12 +140,13 @@ export async function recover(
   options: RecoverOptions,
 ): Promise<Recovered> {
   const present = await presentSegments(fs, directory, await fs.readdir(directory))
-  if (options.verify !== true) {
-    const checkpoint = await readCheckpoint(fs, directory, present)
-    const recovered = checkpoint && fromCheckpoint(checkpoint, files, options)
+  const checkpoint = await readCheckpoint(fs, directory)
+  if (options.verify !== true && checkpoint !== undefined && agrees(checkpoint, present)) {
+    const recovered = fromCheckpoint(checkpoint, files, options)
     if (recovered !== undefined) return recovered
   }
-  return await fromLog(fs, directory, files, present, options)
+  const lacking = checkpoint && lostEnd(checkpoint, present, options.clock.now())
+  return await fromLog(fs, directory, files, present, options, lacking)
 }
 
 /** `undefined` when the index in it was written by another version of queue-core. */
@@ -179,6 +182,7 @@ async function fromLog(
   files: SegmentFiles,
   present: PresentSegment[],
   options: RecoverOptions,
+  lacking: LostEnd | undefined,
 ): Promise<Recovered> {
   const { owner, clock, readOnly = false, verify = false } = options
   const catalog = createCatalog(laneIndex({ owner }))
@@ -246,6 +250,7 @@ async function fromLog(
           cutBytes += written - end
           // A killed process may have left written but unsynced bytes; what is built on them must not outlive them.
           if (!readOnly) {
+            await writeAgain(file, scanned.syncedTo, end)
             await file.datasync()
             // What was prepared is not needed any more, and zeros mean the same as no bytes.
             if (written < size) await file.truncate(written).catch(() => undefined)
@@ -281,11 +286,29 @@ async function fromLog(
   // The last segments have lost their header: nobody can say how many sequences they held, so leave room.
   for (const gap of whole) expected += Math.ceil(gap.length / 64)
 
-  const firstSegment = firstLive(collected, present[0]?.segment ?? 1)
+  const firstSegment = firstLive(collected)
+  const oldest = present[0]?.header
+  if (oldest !== undefined && oldest.previous >= firstSegment) {
+    // A file that still counted is gone altogether. Only while none was ever removed is it known what came before.
+    const gap: OpenGap = { segment: oldest.previous, offset: 0, length: 0, missing: [] }
+    if (firstSegment === 1) attribute([gap], 1, oldest.nextSequence)
+    collected.gaps.push(gap)
+  }
   for (const { segment } of present) {
     if (segment >= firstSegment) continue
     drained.push(segment)
     catalog.segments.delete(segment)
+  }
+  if (lacking !== undefined) {
+    const { segment, sequences, nextSequence } = lacking
+    const where = previous.segment > 0 ? previous : { segment, end: 0 }
+    collected.gaps.push({
+      segment: where.segment,
+      offset: where.end,
+      length: 0,
+      missing: [...sequences],
+    })
+    expected = Math.max(expected, nextSequence)
   }
   const gaps = openGaps(collected, firstSegment)
   const doubtfulBefore = Math.max(
@@ -318,6 +341,17 @@ async function fromLog(
   }
 }
 
+/**
+ * Where a sync has failed, the kernel may take what it could not write for clean: everybody reads it, and a second
+ * sync succeeds without having done anything. So what no record vouches for is written once more, as it is.
+ */
+async function writeAgain(file: FsFile, syncedTo: number, end: number): Promise<void> {
+  // Where nothing was synced after the header, the header itself may be such a case.
+  const from = syncedTo > SEGMENT_HEADER_BYTES ? Math.min(syncedTo, end) : 0
+  const bytes = new Uint8Array(end - from)
+  await writeWhole(file, bytes.subarray(0, await readWhole(file, bytes, from)), from)
+}
+
 /** Nothing was written through it that matters, so a failure to close it changes nothing. */
 async function closed(file: FsFile): Promise<void> {
   await file.close().catch(() => undefined)
@@ -330,8 +364,9 @@ function refuseUnknown(directory: string, scanned: ScannedSegment): void {
   })
 }
 
-function firstLive(collected: Collected, lowest: number): number {
-  let first = lowest
+/** Earlier segments were taken out of the log. */
+function firstLive(collected: Collected): number {
+  let first = 1
   for (const { digest } of collected.digests) {
     for (const { record } of digest.frames) {
       if (record.type === STATE) first = Math.max(first, record.firstSegment)

@@ -1,4 +1,4 @@
-import { type EntryDraft, QueueError } from '@fhir-outbox/queue-core'
+import { type EntryDraft, queueFull } from '@fhir-outbox/queue-core'
 import { storageFailed } from '../errors.js'
 import type { FsPort } from '../fs-port.js'
 
@@ -59,10 +59,9 @@ export function createRoom(fs: FsPort, directory: string, keepFree: number, cloc
       await ask()
       const left = (free ?? Infinity) - sizeOf(drafts)
       if (left >= keepFree) return
-      const message = `the disk has ${free} bytes free, and ${keepFree} bytes must stay free`
-      throw new QueueError('ERR_QUEUE_FULL', message, {
-        hint: 'Nothing was stored. Free disk space, or lower limits.freeDiskBytes.',
-      })
+      throw queueFull(
+        `the disk has ${free} bytes free, and ${keepFree} bytes (limits.freeDiskBytes) must stay free`,
+      )
     },
     spend: (bytes) => {
       if (free !== undefined) free -= bytes

@@ -1,4 +1,4 @@
-import { type FsFile, type FsPort, systemCode } from '../fs-port.js'
+import type { FsFile, FsPort } from '../fs-port.js'
 import { crc32c } from './crc32c.js'
 import {
   decodeFrameHeader,
@@ -50,49 +50,63 @@ export interface FrameReader {
 const MAX_OPEN = 16
 const MAX_KEPT = 1024 * 1024
 
+/** A file that several may be reading from. */
+interface SharedFile {
+  readonly file: Promise<FsFile>
+  readers: number
+  dropped: boolean
+  readonly closed: Promise<void>
+  readonly settle: (closed: Promise<void>) => void
+}
+
+function sharedFile(file: Promise<FsFile>): SharedFile {
+  let settle: (closed: Promise<void>) => void = () => undefined
+  const closed = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+  return { file, readers: 0, dropped: false, closed, settle }
+}
+
+function closeShared({ file, settle }: SharedFile): void {
+  // Nothing was written through it, so a failure to close it changes nothing.
+  settle(file.then((open) => open.close()).catch(() => undefined))
+}
+
 export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
   const known = new Map<number, { readonly seed: number; readonly end: () => number }>()
   // In order of use, the least recent first.
-  const open = new Map<number, Promise<FsFile>>()
+  const open = new Map<number, SharedFile>()
 
-  async function handle(segment: number): Promise<FsFile> {
-    let file = open.get(segment)
+  /** Nobody gets it any more; closed when the last one who reads from it is done. */
+  function drop(segment: number): Promise<void> {
+    const shared = open.get(segment)
+    if (shared === undefined) return Promise.resolve()
     open.delete(segment)
-    if (file === undefined) {
-      file = fs.open(`${directory}/${segmentName(segment)}`, 'read')
-      const opening = file
-      opening.catch(() => {
-        if (open.get(segment) === opening) open.delete(segment)
-      })
-    }
-    open.set(segment, file)
-    if (open.size > MAX_OPEN) {
-      const [oldest] = open.keys()
-      if (oldest !== undefined) await drop(oldest)
-    }
-    return await file
-  }
-
-  async function drop(segment: number): Promise<void> {
-    const file = open.get(segment)
-    open.delete(segment)
-    // A read that is under way fails with EBADF and is repeated: see `frame`.
-    await (await file?.catch(() => undefined))?.close().catch(() => undefined)
+    shared.dropped = true
+    if (shared.readers === 0) closeShared(shared)
+    return shared.closed
   }
 
   async function readAt(segment: number, offset: number, length: number): Promise<Uint8Array> {
     const info = known.get(segment)
     const end = Math.min(offset + length, info?.end() ?? 0)
     const bytes = new Uint8Array(Math.max(0, end - offset))
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const file = await handle(segment)
-        const count = await readWhole(file, bytes, offset)
-        return bytes.subarray(0, count)
-      } catch (error) {
-        if (attempt < 3 && systemCode(error) === 'EBADF') continue
-        throw error
-      }
+    const shared = open.get(segment) ?? sharedFile(fs.open(`${directory}/${segmentName(segment)}`, 'read'))
+    open.delete(segment)
+    open.set(segment, shared)
+    // A descriptor must not be closed under a read: its number may belong to another file by then.
+    shared.readers++
+    const [oldest] = open.keys()
+    if (open.size > MAX_OPEN && oldest !== undefined) void drop(oldest)
+    try {
+      return bytes.subarray(0, await readWhole(await shared.file, bytes, offset))
+    } catch (error) {
+      // Perhaps it could not be opened: then the next one tries again.
+      if (open.get(segment) === shared) void drop(segment)
+      throw error
+    } finally {
+      shared.readers--
+      if (shared.dropped && shared.readers === 0) closeShared(shared)
     }
   }
 
@@ -180,7 +194,7 @@ export function segmentFiles(fs: FsPort, directory: string): SegmentFiles {
       }
     },
     close: async () => {
-      for (const segment of open.keys()) await drop(segment)
+      await Promise.all([...open.keys()].map(drop))
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { FsFile, FsPort } from '../fs-port.js'
+import { type FsFile, type FsPort, isFull } from '../fs-port.js'
 import { type DigestBuilder, digestBuilder } from './digest.js'
 import { encodeFooter } from './footer.js'
 import { encodeSegmentHeader, FORMAT_VERSION, SEGMENT_HEADER_BYTES, seedOf, segmentName } from './frame.js'
@@ -21,6 +21,8 @@ export interface OpenSegment extends SegmentInfo {
   syncedTo: number
   /** Up to here the file was written before, if only with zeros. */
   preparedTo: number
+  /** The disk was too full to prepare anything. */
+  noRoom: boolean
 }
 
 export interface SegmentWriterOptions {
@@ -138,6 +140,7 @@ export function segmentWriter(options: SegmentWriterOptions): SegmentWriter {
       size: SEGMENT_HEADER_BYTES,
       syncedTo: SEGMENT_HEADER_BYTES,
       preparedTo: size,
+      noRoom: false,
     }
     options.started(started)
     return started
@@ -150,13 +153,20 @@ export function segmentWriter(options: SegmentWriterOptions): SegmentWriter {
     segment.syncedTo = segment.size
   }
 
-  /** Zeros behind what is about to be written, in the same sync. */
+  /** Zeros behind what was just written, in the same sync. */
   async function prepare(segment: OpenSegment, end: number): Promise<void> {
     const from = Math.min(PREPARE_FROM, segmentBytes / 8)
-    if (end <= segment.preparedTo || end < from || end >= segmentBytes) return
+    if (segment.noRoom || end <= segment.preparedTo || end < from || end >= segmentBytes) return
     const to = Math.min(end + Math.min(4 * end, PREPARE_MOST), segmentBytes)
-    await writeWhole(segment.file, new Uint8Array(to - end), end)
-    segment.preparedTo = to
+    try {
+      await writeWhole(segment.file, new Uint8Array(to - end), end)
+      segment.preparedTo = to
+    } catch (error) {
+      if (!isFull(error)) throw error
+      // The record has its place; what is left of the disk is for those that follow.
+      segment.noRoom = true
+      await segment.file.truncate(end).catch(() => undefined)
+    }
   }
 
   async function writeFooter(segment: OpenSegment): Promise<void> {
@@ -207,7 +217,6 @@ export function segmentWriter(options: SegmentWriterOptions): SegmentWriter {
       const at = segment.size
       const end = at + bytes.length
       const wasPrepared = end <= segment.preparedTo
-      await prepare(segment, end)
       const { writeSynced } = segment.file
       // It syncs what it writes and nothing else, so nothing may be waiting for a sync.
       if (durable && wasPrepared && segment.syncedTo === at && writeSynced !== undefined) {
@@ -224,6 +233,7 @@ export function segmentWriter(options: SegmentWriterOptions): SegmentWriter {
       }
       await writeWhole(segment.file, bytes, at)
       segment.size = end
+      await prepare(segment, end)
       if (durable) await syncAll(segment)
     },
     sync: async () => {

@@ -41,16 +41,17 @@ export function isDrained(name: string): boolean {
   return DRAINED.test(name)
 }
 
-/** Zeros over everything up to `size`, synced. `goesOn` is asked before each piece. */
+/** Zeros over everything between `from` and `to`, synced. `goesOn` is asked before each piece. */
 export async function overwrite(
   file: FsFile,
-  size: number,
+  from: number,
+  to: number,
   goesOn: () => boolean = () => true,
 ): Promise<boolean> {
-  const zeros = new Uint8Array(Math.min(ZEROS, size))
-  for (let at = 0; at < size; at += zeros.length) {
+  const zeros = new Uint8Array(Math.max(0, Math.min(ZEROS, to - from)))
+  for (let at = from; at < to; at += zeros.length) {
     if (!goesOn()) return false
-    await writeWhole(file, zeros.subarray(0, Math.min(zeros.length, size - at)), at)
+    await writeWhole(file, zeros.subarray(0, Math.min(zeros.length, to - at)), at)
     await file.datasync()
   }
   return true
@@ -64,9 +65,14 @@ export function isLeftover(name: string): boolean {
 export function sparePool(
   fs: FsPort,
   directory: string,
-  options: { readonly generation: number; readonly segmentBytes: number },
+  options: {
+    readonly generation: number
+    readonly segmentBytes: number
+    /** Free bytes that must stay on the disk. */
+    readonly keepFree: number
+  },
 ): SparePool {
-  const { generation, segmentBytes } = options
+  const { generation, segmentBytes, keepFree } = options
   let ready: Spare | undefined
   let usable = fs.link !== undefined
   let made = 0
@@ -83,14 +89,20 @@ export function sparePool(
     return `${directory}/spare-${generation}-${++made}.log`
   }
 
+  /** Preparing saves time and nothing else: it must not take the space that the log itself is going to need. */
+  async function isRoomFor(bytes: number): Promise<boolean> {
+    const free = await fs.freeBytes(directory).catch(() => 0)
+    return free === undefined || free - bytes >= Math.max(keepFree, segmentBytes)
+  }
+
   async function make(): Promise<void> {
     wanted = false
-    if (closed || !usable || ready !== undefined) return
+    if (closed || !usable || ready !== undefined || !(await isRoomFor(segmentBytes))) return
     const path = nextPath()
     const file = await fs.create(path)
     try {
       // Half a spare is of no use to anybody.
-      if (await overwrite(file, segmentBytes, () => !closed)) {
+      if (await overwrite(file, 0, segmentBytes, () => !closed)) {
         ready = { path, file, size: segmentBytes }
         return
       }
@@ -107,19 +119,31 @@ export function sparePool(
     let kept = false
     try {
       const size = await file.size()
-      await overwrite(file, Math.max(size, reuse ? segmentBytes : 0))
-      if (reuse && !closed && usable && ready === undefined) {
-        if (size > segmentBytes) await file.truncate(segmentBytes)
-        await file.datasync()
-        const spare = nextPath()
-        await fs.rename(path, spare)
-        kept = true
-        ready = { path: spare, file, size: segmentBytes }
+      await overwrite(file, 0, size)
+      // The small file of a short life is not worth growing.
+      const fits = reuse && size * 2 >= segmentBytes && !closed && usable && ready === undefined
+      if (fits && (await isRoomFor(segmentBytes - size))) {
+        kept = await becomeSpare(path, file, size)
       }
     } finally {
       if (!kept) await file.close()
     }
     if (!kept) await fs.unlink(path)
+  }
+
+  /** A file of zeros; `false` when it has to go after all, as on a disk that is full by now. */
+  async function becomeSpare(path: string, file: FsFile, size: number): Promise<boolean> {
+    try {
+      await overwrite(file, size, segmentBytes)
+      if (size > segmentBytes) await file.truncate(segmentBytes)
+      await file.datasync()
+      const spare = nextPath()
+      await fs.rename(path, spare)
+      ready = { path: spare, file, size: segmentBytes }
+      return true
+    } catch {
+      return false
+    }
   }
 
   return {

@@ -1,31 +1,33 @@
 import { type Retention, storageClosed } from '@fhir-outbox/queue-core'
 import type { FsPort } from '../fs-port.js'
+import type { Ahead } from './ahead.js'
 import type { Catalog } from './catalog.js'
 import type { LogWriter } from './log-writer.js'
 import type { FrameReader, SegmentFiles } from './segment-files.js'
+import type { Settings } from './settings.js'
 import type { SparePool } from './spares.js'
 
-export interface StoreLimits {
-  readonly entries: number
-  readonly bytes: number
-  readonly freeDiskBytes: number
+/** What reading needs. */
+export interface Readable {
+  readonly directory: string
+  readonly catalog: Catalog
+  readonly files: SegmentFiles
+  /** Milliseconds like a wall clock, but never backwards. */
+  readonly clock: () => number
+  /** The record of an entry turned out to be unreadable. */
+  readonly damaged: (sequence: number) => Promise<void>
 }
 
 /** What the operations of one open storage share. */
-export interface Store {
+export interface Store extends Readable {
   readonly fs: FsPort
-  readonly directory: string
-  readonly catalog: Catalog
   readonly writer: LogWriter
-  readonly files: SegmentFiles
   readonly spares: SparePool
-  readonly limits: StoreLimits
+  readonly limits: Settings['limits']
   readonly retention: Retention
   readonly segmentBytes: number
   /** What lease ids begin with: never the same for two owners of a directory. */
   readonly leaseOwner: string
-  /** Milliseconds like a wall clock, but never backwards. */
-  readonly clock: () => number
   /** Tells the watchers that something may be ready. */
   readonly notify: () => void
   /** Asks for compaction at the next opportunity. */
@@ -34,6 +36,7 @@ export interface Store {
   readonly busy: Map<number, Promise<unknown>>
   /** Reads ahead for leases; all of them share it. */
   readonly leaseReader: FrameReader
+  readonly ahead: Ahead
   /** Location behind the last entry that was leased. */
   leasedTo: number
   nextSequence: number

@@ -21,7 +21,7 @@ async function erase(fs: FsPort, directory: string, names: readonly string[]): P
     try {
       const file = await fs.open(path, 'write')
       try {
-        await overwrite(file, await file.size())
+        await overwrite(file, 0, await file.size())
       } finally {
         await file.close()
       }
@@ -39,6 +39,7 @@ async function erase(fs: FsPort, directory: string, names: readonly string[]): P
  */
 export async function wipe(store: Store, keep: readonly KeptNote[]): Promise<void> {
   const { fs, directory, catalog, writer, files, spares } = store
+  store.ahead.clear()
   // What was called before must be in the audit.
   await writer.sync()
   const now = store.clock()

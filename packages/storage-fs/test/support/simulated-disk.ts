@@ -123,11 +123,6 @@ export function simulatedDisk(files: ReadonlyMap<string, Uint8Array> = new Map()
     const { number } = inode
     const isHere = (change: PendingChange): boolean => change.kind !== 'names' && change.inode === number
 
-    function synced(): void {
-      inode.durable = inode.data
-      pending = pending.filter((change) => !isHere(change))
-    }
-
     return {
       read: async (into, position) => {
         call('read', born)
@@ -148,7 +143,14 @@ export function simulatedDisk(files: ReadonlyMap<string, Uint8Array> = new Map()
         return part.length
       },
       writeSynced: async (bytes, position) => {
-        const cut = call('write', born)
+        let cut: 'short' | undefined
+        try {
+          cut = call('write', born)
+        } catch (error) {
+          // It was written, and the sync of it failed: processes see what the disk never got.
+          if (born === era) inode.data = written(inode.data, position, bytes)
+          throw error
+        }
         const part = cut === 'short' ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
         const end = position + part.length
         // Which of the two would win after a power cut is more than this model knows.
@@ -164,8 +166,21 @@ export function simulatedDisk(files: ReadonlyMap<string, Uint8Array> = new Map()
         return part.length
       },
       datasync: async () => {
-        call('datasync', born)
-        synced()
+        try {
+          call('datasync', born)
+        } catch (error) {
+          // As the kernel does: what could not be written counts as clean from now on, and no later sync tries again.
+          if (born === era) pending = pending.filter((change) => change.kind !== 'data' || !isHere(change))
+          throw error
+        }
+        // Only what is pending: what an earlier sync gave up stays in the eyes of processes only.
+        for (const change of pending) {
+          if (!isHere(change)) continue
+          if (change.kind === 'size') inode.durable = resized(inode.durable, change.length)
+          else if (change.kind === 'data')
+            inode.durable = written(inode.durable, change.position, change.bytes)
+        }
+        pending = pending.filter((change) => !isHere(change))
       },
       truncate: async (length) => {
         call('truncate', born)
