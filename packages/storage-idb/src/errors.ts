@@ -51,8 +51,8 @@ export function movedOn(): QueueError {
 export function takenAway(): QueueError {
   return refusal(
     'ERR_STORAGE_FAILED',
-    'the browser closed the database',
-    'Site data was cleared or evicted, or the disk failed: open it again and see what is left.',
+    'the database was taken away',
+    'Site data was deleted or evicted, or the disk failed: open it again and see what is left.',
   )
 }
 

@@ -58,7 +58,10 @@ export interface IdbStorageOptions {
 export type IdbStorageEvent =
   /** This handle may lease from now on, and no other does. */
   | { readonly type: 'draining' }
-  /** Calls are refused with `error` from now on. `upgrade`: reload the page. `closed-by-browser`: open it again. */
+  /**
+   * Calls are refused with `error` from now on. `upgrade`: reload the page. `closed-by-browser`, also when the database
+   * is being deleted: open it again.
+   */
   | { readonly type: 'lost'; readonly reason: 'upgrade' | 'closed-by-browser'; readonly error: QueueError }
 
 /** A queue storage in IndexedDB, shared by all tabs and workers of a site. */
@@ -79,7 +82,8 @@ function platformLocks(): Locks | undefined {
  * the first one that leases drains until it is closed or gone, then the next one that wanted to.
  *
  * Rejects with `ERR_UNSUPPORTED` (no IndexedDB), `ERR_STORAGE_LOCKED` (an upgrade is blocked),
- * `ERR_STORAGE_FORMAT` (newer, or not an outbox) or `ERR_STORAGE_FAILED`; the database is untouched then.
+ * `ERR_STORAGE_FORMAT` (newer, or not an outbox), `ERR_QUEUE_FULL` (no room to create it) or `ERR_STORAGE_FAILED`; the
+ * database is untouched then.
  */
 export async function openIdbStorage(options: IdbStorageOptions): Promise<IdbStorage> {
   const { name, receipts = {}, persist = true } = options
@@ -250,7 +254,7 @@ export async function openIdbStorage(options: IdbStorageOptions): Promise<IdbSto
         if ('entries' in answer) bell.ring(true)
         return answer
       } catch (error) {
-        throw refusal ?? error
+        throw refusal ?? translated(error)
       }
     },
     async mark(held, notes) {
@@ -293,7 +297,7 @@ export async function openIdbStorage(options: IdbStorageOptions): Promise<IdbSto
         alive()
         checkNoteName(note)
         checkNote(bytes)
-        const copy = bytes.slice()
+        const copy = owned(bytes)
         return await commit(
           appends,
           {

@@ -1,7 +1,7 @@
 import 'fake-indexeddb/auto'
 import { deleteDB, openDB } from 'idb'
 import { afterEach, expect, it, vi } from 'vitest'
-import { openIdbStorage } from '../src/index.js'
+import { openIdbStorage, type IdbStorage } from '../src/index.js'
 import { processLocks } from './support/process-locks.js'
 import { bytes, draft, leaseFrom } from './support/tools.js'
 
@@ -116,4 +116,32 @@ it('entries that came one by one are leased and settled together', async () => {
   expect(await database.getAllKeys('payloads')).toEqual([30])
   expect(await database.count('states')).toBe(60)
   database.close()
+})
+
+it('what has grown old while nobody was there is forgotten bit by bit', async () => {
+  let clock = 1_000_000
+  const open = (): Promise<IdbStorage> => openIdbStorage({ name, locks, persist: false, now: () => clock })
+  const first = await open()
+  for (let at = 1; at <= 400; at++) await first.append([{ ...draft, key: `${at}` }])
+  const { entries, ...lease } = await leaseFrom(first, { limit: 400 })
+  await first.settle(
+    { entries, ...lease },
+    entries.map(({ sequence }) => ({ sequence, outcome: 'delivered', note: bytes })),
+  )
+  await first.close()
+  clock += 31 * 24 * 60 * 60 * 1000
+  const storage = await open()
+  await storage.append([{ ...draft, key: 'new' }])
+  const seen = countRequests()
+  let last = await leaseFrom(storage)
+  expect(last.entries).toMatchObject([{ sequence: 401 }])
+  expect(seen.requests).toBeLessThan(350)
+  // The rest goes with what comes later.
+  for (let turn = 0; turn < 10; turn++) {
+    await storage.settle(last, [{ sequence: 401, outcome: 'waiting', delayMs: 0, spent: false }])
+    last = await leaseFrom(storage)
+  }
+  vi.restoreAllMocks()
+  expect((await storage.list({ limit: 500 })).map(({ sequence }) => sequence)).toEqual([401])
+  await storage.close()
 })

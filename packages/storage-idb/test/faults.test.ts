@@ -1,10 +1,10 @@
 import 'fake-indexeddb/auto'
 import { deleteDB } from 'idb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { openIdbStorage, type IdbStorage } from '../src/index.js'
+import { openIdbStorage, type IdbStorage, type Locks } from '../src/index.js'
 import type { PayloadPage } from '../src/internal/schema.js'
 import { processLocks } from './support/process-locks.js'
-import { bytes, draft, keyed, leaseFrom, sequencesOf } from './support/tools.js'
+import { bytes, draft, keyed, leaseFrom, request, sequencesOf } from './support/tools.js'
 
 const name = 'faults'
 let storage: IdbStorage | undefined
@@ -106,6 +106,21 @@ describe('commits', () => {
     expect(seen).toHaveLength(4)
   })
 
+  it('copies what it is given, also of a Buffer, of which a slice is no copy', async () => {
+    const opened = await open()
+    const payload = Buffer.from('as it was')
+    const appending = opened.append([{ ...draft, key: 'a', payload }])
+    const putting = opened.notes.put('n', payload, 0)
+    payload.fill(0)
+    await Promise.all([appending, putting])
+    const stored = [(await opened.read(1))?.payload, (await opened.notes.get('n'))?.bytes]
+    for (const one of stored) {
+      expect(new TextDecoder().decode(one)).toBe('as it was')
+      // Nor of the memory around it.
+      expect(one?.buffer.byteLength).toBe(9)
+    }
+  })
+
   it('an append resolves on the commit: requests that succeeded are not enough', async () => {
     const opened = await open()
     failWrites('payloads', 'commit')
@@ -181,6 +196,36 @@ describe('commits', () => {
     expect((await opened.list({ state: 'quarantined', limit: 5 })).map(({ sequence }) => sequence)).toEqual([
       1,
     ])
+  })
+})
+
+describe('opening beside a drainer that is gone', () => {
+  it('goes on when nothing can be written: reading needs no room', async () => {
+    const locks = processLocks()
+    const opening = { name, locks, persist: false }
+    const gone = await openIdbStorage(opening)
+    await gone.append(keyed('a', 'b'))
+    await gone.mark(await leaseFrom(gone), [{ sequence: 1, group: 'g' }])
+    locks.steal(`fhir-outbox ${name}`)
+    failWrites('meta', 'quota')
+    storage = await openIdbStorage(opening)
+    expect(await storage.read(2)).toMatchObject({ state: 'waiting', payload: bytes })
+    await expect(storage.append(keyed('c'))).rejects.toMatchObject({ code: 'ERR_QUEUE_FULL' })
+    await expect(storage.lease(request)).rejects.toMatchObject({ code: 'ERR_QUEUE_FULL' })
+    vi.restoreAllMocks()
+    expect((await leaseFrom(storage)).entries).toMatchObject([{ sequence: 1, state: 'unknown' }])
+    await gone.close()
+  })
+
+  it('and locks that refuse are a refusal of the lease, in words of the storage', async () => {
+    const locks: Locks = { request: () => Promise.reject(new DOMException('forbidden', 'SecurityError')) }
+    storage = await openIdbStorage({ name, locks, persist: false })
+    await storage.append(keyed('a'))
+    await expect(storage.lease(request)).rejects.toMatchObject({
+      code: 'ERR_STORAGE_FAILED',
+      cause: { name: 'SecurityError' },
+    })
+    expect(await storage.stats()).toMatchObject({ waiting: 1 })
   })
 })
 

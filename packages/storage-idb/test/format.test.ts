@@ -1,7 +1,9 @@
 import 'fake-indexeddb/auto'
 import { forceCloseDatabase } from 'fake-indexeddb'
 import { deleteDB, openDB, wrap } from 'idb'
+import { serialize } from 'node:v8'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { EntryDraft } from '@fhir-outbox/queue-core'
 import { openDatabase, type Migration } from '../src/internal/database.js'
 import type { Meta } from '../src/internal/schema.js'
 import { openIdbStorage, type IdbStorage, type IdbStorageEvent } from '../src/index.js'
@@ -54,6 +56,7 @@ async function writeByHand(): Promise<void> {
     first: 1,
     rows: [row('a'), row('b'), null, row('d', 'm')],
     keys: ['a', 'b', 'd'],
+    after: [],
   })
   await database.put('heads', { first: 5, rows: [{ ...row('e', 'n'), after: [2] }], keys: ['e'], after: [2] })
   await database.put('states', {
@@ -128,6 +131,35 @@ describe('the format', () => {
     ])
     const next = await leaseFrom(storage)
     expect([sequencesOf(next), next.lastReceiptHash]).toEqual([[6], new Uint8Array(32).fill(7)])
+  })
+
+  it('keeps every record below what Chromium would put into a file of its own', async () => {
+    const storage = await open()
+    const text = (length: number, at: number): string => `${at} `.padEnd(length, '.')
+    const drafts = (header: number, payload: number, name: number): EntryDraft[] =>
+      Array.from({ length: 120 }, (_, at) => ({
+        lane: text(name, 0),
+        gate: text(name, 1),
+        key: text(Math.min(name, 500), at),
+        header: new Uint8Array(header),
+        payload: new Uint8Array(payload),
+      }))
+    for (const [header, payload, name] of [
+      [40, 1200, 36],
+      [4000, 100, 36],
+      [0, 0, 1000],
+      [0, 30_000, 36],
+    ] as const) {
+      await Promise.all(drafts(header, payload, name).map((one) => storage.append([one])))
+    }
+    const database = await openDB(name)
+    const stores: unknown[][] = [await database.getAll('heads'), await database.getAll('payloads')]
+    database.close()
+    for (const records of stores) {
+      expect(Math.max(...records.map((record) => serialize(record).length))).toBeLessThan(64 * 1024)
+      expect(records.length).toBeGreaterThan(3 + 120 / 2)
+      expect(records.length).toBeLessThan(100)
+    }
   })
 
   it('an upgrade loses nothing, and one that fails changes nothing', async () => {
@@ -253,6 +285,18 @@ describe('opening and losing', () => {
     await expect(storage.stats()).rejects.toMatchObject({ code: 'ERR_STORAGE_CLOSED' })
   })
 
+  it('a handle makes way for whoever deletes the database, and does not say that anything is left', async () => {
+    const storage = await open()
+    await storage.append(keyed('a'))
+    const events: IdbStorageEvent[] = []
+    storage.subscribe((event) => events.push(event))
+    await deleteDB(name)
+    expect(events).toMatchObject([
+      { type: 'lost', reason: 'closed-by-browser', error: { code: 'ERR_STORAGE_FAILED' } },
+    ])
+    await expect(storage.append(keyed('b'))).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED' })
+  })
+
   it('a blocked upgrade is told, waits for the old tab, and can be given up', async () => {
     const steps: Migration[] = [() => undefined, () => undefined]
     const base = { steps, onWanted: () => undefined, onGone: () => undefined }
@@ -304,7 +348,7 @@ describe('opening and losing', () => {
     await vi.waitFor(() => expect(events).toMatchObject([{ type: 'lost', reason: 'closed-by-browser' }]))
     await expect(storage.stats()).rejects.toMatchObject({
       code: 'ERR_STORAGE_FAILED',
-      message: 'the browser closed the database',
+      message: 'the database was taken away',
     })
     const again = await open()
     expect(await again.stats()).toMatchObject({ accepted: 1 })

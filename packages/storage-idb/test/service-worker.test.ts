@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
   deliverInBackground,
   requestDelivery,
@@ -87,12 +87,13 @@ describe('deliverInBackground', () => {
     expect(log).toEqual(['open', 'flush', 'close'])
     await scope.fire('activate')
     await scope.fire('online')
+    // That one runs, so this is one more.
     await background.deliver()
     await scope.fire('message', { data: 'something else' })
     await scope.fire('message', { data: { type: 'fhir-outbox-deliver', tag: 'another queue' } })
-    expect(log.filter((what) => what === 'flush')).toHaveLength(3)
-    await scope.fire('message', { data: { type: 'fhir-outbox-deliver', tag: 'fhir-outbox' } })
     expect(log.filter((what) => what === 'flush')).toHaveLength(4)
+    await scope.fire('message', { data: { type: 'fhir-outbox-deliver', tag: 'fhir-outbox' } })
+    expect(log.filter((what) => what === 'flush')).toHaveLength(5)
   })
 
   it('tries nothing without a token, and tells the pages that somebody must sign in', async () => {
@@ -139,6 +140,38 @@ describe('deliverInBackground', () => {
     await scope.fire('message', message)
     expect([opened, scope.registered.length]).toEqual([3, 1])
   })
+
+  it('delivers once more for whoever asks while a delivery runs, which may have looked already', async () => {
+    const scope = new Scope(true)
+    let waiting = 0
+    const looked: number[] = []
+    let close = (): void => undefined
+    const closing = new Promise<void>((resolve) => {
+      close = resolve
+    })
+    const { deliver } = deliverInBackground({
+      scope,
+      open: async () => ({
+        async flush() {
+          looked.push(waiting)
+          return { waiting }
+        },
+        close: () => closing,
+      }),
+    })
+    const first = deliver()
+    await vi.waitFor(() => expect(looked).toEqual([0]))
+    // Accepted by a page in this moment, which asks for its delivery at once, and so does another.
+    waiting = 1
+    const later = [deliver(), scope.fire('sync', { tag: 'fhir-outbox' })]
+    close()
+    expect([await first, ...(await Promise.all(later))]).toMatchObject([
+      'done',
+      'waiting',
+      [{ status: 'rejected' }],
+    ])
+    expect(looked).toEqual([0, 1])
+  })
 })
 
 describe('requestDelivery', () => {
@@ -157,6 +190,13 @@ describe('requestDelivery', () => {
     expect(await requestDelivery({ registration: { active } })).toBe('message')
     expect(await requestDelivery({ registration: { active: null } })).toBe('none')
     expect(await requestDelivery()).toBe('none')
+    // A page without rights to its service worker.
+    vi.stubGlobal('navigator', {
+      serviceWorker: {
+        getRegistration: () => Promise.reject(new DOMException('sandboxed', 'SecurityError')),
+      },
+    })
+    expect(await requestDelivery().finally(() => vi.unstubAllGlobals())).toBe('none')
     expect(tags).toEqual(['fhir-outbox'])
     expect(messages).toEqual([
       { type: 'fhir-outbox-deliver', tag: 'forbidden' },

@@ -141,6 +141,16 @@ describe('two tabs of a real browser', () => {
     expect(found).toEqual({ plain: true, sealed: false })
   })
 
+  it('looks for news when the page comes back from the back/forward cache', async () => {
+    const name = `back-${crypto.randomUUID()}`
+    databases.push(name)
+    const storage = await openIdbStorage({ name })
+    const news = told(storage)
+    dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))
+    await news
+    await storage.close()
+  })
+
   it('says what the browser answers when asked to persist', async () => {
     const name = `persist-${crypto.randomUUID()}`
     databases.push(name)

@@ -247,6 +247,28 @@ describe('a tab beside the one that drains', () => {
     }
   })
 
+  it('that the browser had put aside learns what it has missed when the person comes back', async () => {
+    const page = new EventTarget()
+    vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
+    vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
+    const [drainer, other] = [await open(), await open()]
+    expect(await drainer.lease(request)).toEqual({})
+    // Pages that are put aside get no messages, not even later.
+    const unheard = vi.spyOn(BroadcastChannel.prototype, 'postMessage').mockReturnValue()
+    await other.append(keyed('a'))
+    await Promise.resolve()
+    unheard.mockRestore()
+    expect(await drainer.lease(request)).toEqual({})
+    const news = told(drainer)
+    const shown = (persisted: boolean): boolean =>
+      page.dispatchEvent(Object.assign(new Event('pageshow'), { persisted }))
+    shown(false)
+    expect(await drainer.lease(request)).toEqual({})
+    shown(true)
+    await news
+    expect(sequencesOf(await leaseFrom(drainer))).toEqual([1])
+  })
+
   it('appends without reading while it is alone, and again with what another tab has done', async () => {
     // Nobody hears of anybody: what a handle believes to know is out of date.
     vi.stubGlobal('BroadcastChannel', undefined)

@@ -7,47 +7,45 @@ import {
 } from '@fhir-outbox/queue-core'
 import { changeLane, type Access, type Commit, type Operation } from './commits.js'
 import { stoppersOf } from './holds.js'
-import { setHeads } from './records.js'
 import { answer } from './requests.js'
 import { pageEntries, type Head } from './schema.js'
 
 /** A page ends here: Chromium puts values of 64 KiB and more into files of their own. */
-const pageBytes = 48 * 1024
+const pageBytes = 62 * 1024
 
 /** What the appends of one commit share. */
-interface Growing {
+export interface Growing {
   /** Keys that no index shows yet. */
   readonly keys: Map<string, number>
-  first: number
   bytes: number
-  heads: Head[]
+  /** Of the last page. */
+  heads: { readonly rows: Head[]; readonly keys: string[]; readonly after: number[] } | undefined
   payloads: Uint8Array[]
 }
 
-const growing = new WeakMap<Commit, Growing>()
-
-function growingIn(commit: Commit): Growing {
-  const known = growing.get(commit)
-  if (known !== undefined) return known
-  const fresh: Growing = { keys: new Map(), first: 0, bytes: Infinity, heads: [], payloads: [] }
-  growing.set(commit, fresh)
-  return fresh
-}
-
-function addRow({ records, meta }: Commit, page: Growing, head: Head, payload: Uint8Array): number {
+function addRow({ records, meta }: Commit, growing: Growing, head: Head, payload: Uint8Array): number {
   const sequence = ++meta.lastSequence
-  const bytes = head.header.length + payload.length
-  if (page.heads.length >= pageEntries || page.bytes + bytes > pageBytes) {
-    Object.assign(page, { first: sequence, bytes: 0, heads: [], payloads: [] })
-  }
-  page.bytes += bytes
-  page.heads.push(head)
-  page.payloads.push(payload)
-  if (page.first === sequence) {
+  const { lane, gate, key, header, after = [] } = head
+  // Of the larger of its two records, about.
+  const bytes = Math.max(
+    payload.length,
+    150 + header.length + lane.length + gate.length + 2 * key.length + 12 * after.length,
+  )
+  let { heads } = growing
+  if (heads === undefined || heads.rows.length >= pageEntries || growing.bytes + bytes > pageBytes) {
+    const page = { first: sequence, rows: [], keys: [], after: [] }
+    Object.assign(growing, { bytes: 0, heads: page, payloads: [] })
+    heads = page
     // Both grow until they are written, at the end of the commit.
-    records.payloads.set(sequence, { first: sequence, rows: page.payloads })
+    records.heads.set(sequence, page)
+    records.payloads.set(sequence, { first: sequence, rows: growing.payloads })
   }
-  if (!page.keys.has(head.key)) page.keys.set(head.key, sequence)
+  growing.bytes += bytes
+  heads.rows.push(head)
+  heads.keys.push(key)
+  heads.after.push(...after)
+  growing.payloads.push(payload)
+  if (!growing.keys.has(key)) growing.keys.set(key, sequence)
   return sequence
 }
 
@@ -90,12 +88,12 @@ export function appending(
   }
 
   async function run(commit: Commit): Promise<Appended[]> {
-    const { meta, now, records } = commit
+    const { meta, now } = commit
     checkDrafts(drafts, meta.lastSequence)
-    const page = growingIn(commit)
+    const growing = (commit.growing ??= { keys: new Map(), bytes: 0, heads: undefined, payloads: [] })
     const own = new Set<string>()
     const isNew = drafts.map(({ key, once }, at) => {
-      const seen = duplicates[at] !== undefined || page.keys.has(key) || own.has(key)
+      const seen = duplicates[at] !== undefined || growing.keys.has(key) || own.has(key)
       own.add(key)
       return once !== true || !seen
     })
@@ -104,14 +102,13 @@ export function appending(
       drafts.filter((_, at) => isNew[at]),
     )
     const added = new Map<string, number>()
-    const touched = new Map<number, readonly Head[]>()
     const appended = drafts.map(({ lane, gate, key, after = [], header, payload }, at): Appended => {
       if (isNew[at] !== true) {
-        return { sequence: duplicates[at] ?? page.keys.get(key) ?? 0, duplicate: true }
+        return { sequence: duplicates[at] ?? growing.keys.get(key) ?? 0, duplicate: true }
       }
       const sequence = addRow(
         commit,
-        page,
+        growing,
         {
           lane,
           gate,
@@ -123,7 +120,6 @@ export function appending(
         },
         payload,
       )
-      touched.set(page.first, page.heads)
       added.set(lane, (added.get(lane) ?? 0) + 1)
       meta.counts.accepted++
       meta.counts.waiting++
@@ -131,7 +127,6 @@ export function appending(
       if (held[at] === true) meta.counts.held++
       return { sequence, duplicate: false }
     })
-    for (const [first, rows] of touched) setHeads(records, first, rows)
     for (const [lane, count] of added) await changeLane(commit, lane, count)
     return appended
   }

@@ -29,10 +29,18 @@ export function createBell({ name, version, pollMs, heard }: BellOptions): Bell 
   let ringing = false
   let aloud = false
 
-  channel?.addEventListener('message', () => {
+  function hear(): void {
     heard()
     listeners.tell()
-  })
+  }
+
+  /** The person has come back to a page that the browser had put aside: it has heard nothing meanwhile. */
+  function comeBack({ persisted }: PageTransitionEvent): void {
+    if (persisted) hear()
+  }
+
+  channel?.addEventListener('message', hear)
+  globalThis.addEventListener?.('pageshow', comeBack)
 
   function strike(): void {
     ringing = false
@@ -79,6 +87,7 @@ export function createBell({ name, version, pollMs, heard }: BellOptions): Bell 
       clearTimeout(timer)
       listeners.clear()
       channel?.close()
+      globalThis.removeEventListener?.('pageshow', comeBack)
     },
   }
 }

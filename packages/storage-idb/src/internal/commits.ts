@@ -1,5 +1,6 @@
 import { QueueError } from '@fhir-outbox/queue-core'
 import { translated } from '../errors.js'
+import type { Growing } from './append.js'
 import { defined } from './defined.js'
 import { recordsIn, type Records } from './records.js'
 import { ended, getMeta, putMeta, writing, type Writing } from './requests.js'
@@ -15,6 +16,8 @@ export interface Access {
 export interface Commit extends Access {
   readonly meta: Meta
   readonly now: number
+  /** What the appends among its operations share. */
+  growing?: Growing
 }
 
 /** One call of somebody. It must refuse (throw a `QueueError`) before it writes anything. */

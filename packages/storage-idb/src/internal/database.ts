@@ -25,9 +25,9 @@ export interface DatabaseOptions {
   readonly name: string
   readonly onBlocked: (() => void) | undefined
   readonly signal: AbortSignal | undefined
-  /** A newer version wants to upgrade, or somebody wants to delete the database. */
+  /** A newer version wants to upgrade. */
   readonly onWanted: () => void
-  /** The browser took it away. */
+  /** The browser took it away, or somebody wants to delete it. */
   readonly onGone: () => void
   readonly steps?: readonly Migration[]
 }
@@ -84,7 +84,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<IDBDatabas
       })
       request.addEventListener('error', () => reject(request.error))
       request.addEventListener('success', () => {
-        request.result.addEventListener('versionchange', options.onWanted)
+        request.result.addEventListener('versionchange', ({ newVersion }) =>
+          newVersion === null ? options.onGone() : options.onWanted(),
+        )
         request.result.addEventListener('close', options.onGone)
         resolve(request.result)
       })

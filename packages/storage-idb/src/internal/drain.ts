@@ -12,7 +12,7 @@ import {
 } from '@fhir-outbox/queue-core'
 import { changeLane, type Commit } from './commits.js'
 import { defined } from './defined.js'
-import { dropManyPayloads, fetchPages, pageOf, setHeads, setStates, type Page } from './records.js'
+import { dropManyPayloads, fetchPages, pageOf, setHeads, setStates, type Records } from './records.js'
 import { getAll, put, remove, type Writing } from './requests.js'
 import type { LeaseRow, State } from './schema.js'
 import { abandon, loadPages, type Drain, type Held } from './take-over.js'
@@ -96,16 +96,19 @@ async function quarantine(commit: Commit, drain: Drain, entry: IndexedEntry): Pr
 }
 
 /** The entry with its bytes; `undefined` when they are gone. */
-function leasedEntry(known: IndexedEntry, page: Page | undefined): LeasedEntry | undefined {
+async function leasedEntry(
+  { heads, states, payloads }: Records,
+  known: IndexedEntry,
+): Promise<LeasedEntry | undefined> {
   const { sequence, location, attempts, ageMs, troubledForMs } = known
   const at = sequence - location
-  const head = page?.heads?.rows[at] ?? undefined
-  const payload = page?.payloads?.rows[at] ?? undefined
+  const head = (await heads.get(location))?.rows[at] ?? undefined
+  const payload = (await payloads.get(location))?.rows[at] ?? undefined
+  const note = (await states.get(location))?.rows[at]?.note
   if (head === undefined || payload === undefined) return undefined
   const { key, header } = head
   const state = known.state === 'unknown' ? 'unknown' : 'waiting'
   const mark = state === 'unknown' ? known.mark : undefined
-  const note = page?.states?.rows[at]?.note
   return { sequence, key, header, payload, state, attempts, ageMs, ...defined({ troubledForMs, mark, note }) }
 }
 
@@ -141,13 +144,13 @@ export async function takeLease(
     if (!('sequences' in taken)) return { ...taken, ...aside() }
     const { sequences: _sequences, ...lease } = taken
     const known = entriesOf(drain, taken, now)
-    const pages = await fetchPages(
-      records,
-      known.map(({ location }) => location),
-    )
+    await fetchPages(records, known)
     const entries: LeasedEntry[] = []
+    const lengths = new Map<number, number | undefined>()
     for (const indexed of known) {
-      const entry = leasedEntry(indexed, pages.get(indexed.location))
+      const { location } = indexed
+      const entry = await leasedEntry(records, indexed)
+      lengths.set(location, (await records.heads.get(location))?.rows.length)
       if (entry === undefined) {
         setAside.push(indexed.sequence)
         await quarantine(commit, drain, indexed)
@@ -165,7 +168,6 @@ export async function takeLease(
       expiresAt: now + request.ttlMs,
       marks: [],
     }
-    const lengths = new Map(Array.from(pages, ([page, { heads }]) => [page, heads?.rows.length]))
     hold(transaction, drain, { row, lengths })
     return { ...lease, entries, ...aside() }
   }
@@ -248,17 +250,22 @@ export async function settleAll(
   await forgetOld(commit, drain, retention)
 }
 
+/** So many pages a commit forgets: a month's worth that falls due at once must not keep everybody waiting. */
+const pagesAtOnce = 100
+
 /** Settled entries beyond what is to be remembered leave their pages. */
 export async function forgetOld(commit: Commit, drain: Drain, retention: Retention): Promise<void> {
   const { transaction, records, now } = commit
-  const forgotten = drain.index.retire(retention, now).toSorted((a, b) => a - b)
-  for (let next = 0; next < forgotten.length;) {
-    const first = (await pageOf(transaction, forgotten[next] ?? 0)) ?? 0
+  const { old } = drain
+  for (const sequence of drain.index.retire(retention, now)) old.push(sequence)
+  old.sort((a, b) => b - a)
+  for (let pages = 0; old.length > 0 && pages < pagesAtOnce; pages++) {
+    const first = (await pageOf(transaction, old.at(-1) ?? 0)) ?? 0
     const rows = (await records.heads.get(first))?.rows ?? []
     const gone = new Map<number, null>()
     // At least the one that was looked for: a page that cannot be read must not be looked for for ever.
-    do gone.set((forgotten[next++] ?? 0) - first, null)
-    while (next < forgotten.length && (forgotten[next] ?? 0) < first + rows.length)
+    do gone.set((old.pop() ?? 0) - first, null)
+    while ((old.at(-1) ?? Infinity) < first + rows.length)
     if (rows.length === 0) continue
     await setStates(records, first, gone)
     setHeads(

@@ -142,11 +142,7 @@ export function createDrainer(options: DrainerOptions): Drainer {
         const expected = early !== undefined && drain !== undefined ? entriesOf(drain, early, time) : []
         const answer = await commits.submit({
           strict: false,
-          prepare: ({ records }) =>
-            fetchPages(
-              records,
-              expected.map(({ location }) => location),
-            ),
+          prepare: ({ records }) => fetchPages(records, expected),
           async run(commit) {
             const draining = await current(commit)
             if (draining === undefined) return undefined
@@ -187,17 +183,21 @@ export function createDrainer(options: DrainerOptions): Drainer {
       const [meta, leases] = await Promise.all([getMeta(transaction), getAll(transaction, 'leases')])
       now(meta?.clock ?? 0)
       if (leases.length === 0) return
-      await right.whenFree(() =>
-        commits.submit({
-          strict: false,
-          async run(commit) {
-            const { drainer } = commit.meta
-            if (!right.proven && drainer !== undefined && drainer.until > commit.now) return
-            await abandon(commit, await getAll(commit.transaction, 'leases'))
-            commit.meta.generation++
-          },
-        }),
-      )
+      try {
+        await right.whenFree(() =>
+          commits.submit({
+            strict: false,
+            async run(commit) {
+              const { drainer } = commit.meta
+              if (!right.proven && drainer !== undefined && drainer.until > commit.now) return
+              await abandon(commit, await getAll(commit.transaction, 'leases'))
+              commit.meta.generation++
+            },
+          }),
+        )
+      } catch {
+        // There may be no room to write. Whoever takes over has to do it, and until then one can read at least.
+      }
     },
     async handOver() {
       if (drain === undefined) return

@@ -1,20 +1,20 @@
 /**
  * A copy that the caller cannot change any more. Not `structuredClone`: it copies the whole buffer behind a view,
- * so that the database would keep bytes that were never handed over. What is shared inside stays shared.
+ * so that the database would keep bytes that were never handed over; nor `slice`, which a Buffer does not copy by.
+ * Bytes that are shared inside stay shared.
  */
 export function owned<Value>(value: Value): Value {
-  const copies = new Map<unknown, unknown>()
+  const copies = new Map<Uint8Array, Uint8Array>()
   function copyOf(inner: unknown): unknown {
     if (typeof inner !== 'object' || inner === null) return inner
-    const known = copies.get(inner)
-    if (known !== undefined) return known
-    const copy =
-      inner instanceof Uint8Array
-        ? inner.slice()
-        : Array.isArray(inner)
-          ? inner.map(copyOf)
-          : Object.fromEntries(Object.entries(inner).map(([member, part]) => [member, copyOf(part)]))
-    copies.set(inner, copy)
+    if (inner instanceof Uint8Array) {
+      const copy = copies.get(inner) ?? new Uint8Array(inner)
+      copies.set(inner, copy)
+      return copy
+    }
+    if (Array.isArray(inner)) return inner.map(copyOf)
+    const copy: Record<string, unknown> = {}
+    for (const [member, part] of Object.entries(inner)) copy[member] = copyOf(part)
     return copy
   }
   return copyOf(value) as Value

@@ -1,14 +1,6 @@
-import type { EntryState } from '@fhir-outbox/queue-core'
+import type { EntryState, IndexedEntry } from '@fhir-outbox/queue-core'
 import { answer, clear, put, remove, type Reading, type Writing } from './requests.js'
-import {
-  pageEntries,
-  type Head,
-  type HeadPage,
-  type PayloadPage,
-  type Schema,
-  type State,
-  type StatePage,
-} from './schema.js'
+import { pageEntries, type Head, type HeadPage, type Schema, type State } from './schema.js'
 
 type Paged = 'heads' | 'states' | 'payloads' | 'lanes'
 
@@ -107,24 +99,13 @@ export function recordsIn(transaction: Reading): Records {
   }
 }
 
-/** All that is known of the entries of a page. */
-export interface Page {
-  readonly heads: HeadPage | undefined
-  readonly states: StatePage | undefined
-  readonly payloads: PayloadPage | undefined
-}
-
+/** Gets all that is known of the entries of these pages to be at hand. */
 export async function fetchPages(
   { heads, states, payloads }: Records,
-  pages: Iterable<number>,
-): Promise<Map<number, Page>> {
-  const firsts = [...new Set(pages)]
-  await Promise.all([heads, states, payloads].map((store) => store.fetch(firsts)))
-  const found = firsts.map(async (first): Promise<[number, Page]> => [
-    first,
-    { heads: await heads.get(first), states: await states.get(first), payloads: await payloads.get(first) },
-  ])
-  return new Map(await Promise.all(found))
+  known: readonly IndexedEntry[],
+): Promise<void> {
+  const pages = [...new Set(known.map(({ location }) => location))]
+  await Promise.all([heads, states, payloads].map((store) => store.fetch(pages)))
 }
 
 /** An entry and where it stands. */
@@ -216,10 +197,7 @@ export async function dropManyPayloads(
 /** Changes rows of a page of heads, with their entries in the indexes; a page that holds none is no page. */
 export function setHeads({ heads }: Records, first: number, rows: readonly (Head | null)[]): void {
   const known = rows.filter((row) => row !== null)
-  const after = [...new Set(known.flatMap((row) => row.after ?? []))]
   const keys = known.map(({ key }) => key)
-  heads.set(
-    first,
-    known.length === 0 ? undefined : { first, rows, keys, ...(after.length === 0 ? {} : { after }) },
-  )
+  const after = known.flatMap((row) => row.after ?? [])
+  heads.set(first, known.length === 0 ? undefined : { first, rows, keys, after })
 }

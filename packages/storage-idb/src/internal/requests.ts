@@ -31,25 +31,25 @@ export function ended(transaction: IDBTransaction): Promise<unknown> {
   })
 }
 
-export async function get<Name extends StoreName>(
+export function get<Name extends StoreName>(
   transaction: Reading,
   store: Name,
   key: Key<Name>,
 ): Promise<Value<Name> | undefined> {
-  return await answer<Value<Name> | undefined>(transaction.objectStore(store).get(key))
+  return answer<Value<Name> | undefined>(transaction.objectStore(store).get(key))
 }
 
-export async function getAll<Name extends StoreName>(
+export function getAll<Name extends StoreName>(
   transaction: Reading,
   store: Name,
   range?: IDBKeyRange,
   count?: number,
 ): Promise<Value<Name>[]> {
-  return await answer<Value<Name>[]>(transaction.objectStore(store).getAll(range, count))
+  return answer<Value<Name>[]>(transaction.objectStore(store).getAll(range, count))
 }
 
 /** Keys of records in their order: of a store, or of what an index has in the range. */
-export async function getKeys<Name extends StoreName>(
+export function getKeys<Name extends StoreName>(
   transaction: Reading,
   store: Name,
   range?: IDBKeyRange | IDBValidKey,
@@ -58,14 +58,14 @@ export async function getKeys<Name extends StoreName>(
 ): Promise<Key<Name>[]> {
   const whole = transaction.objectStore(store)
   const source = index === undefined ? whole : whole.index(index)
-  return (await answer(source.getAllKeys(range, count))) as Key<Name>[]
+  return answer(source.getAllKeys(range, count)) as Promise<Key<Name>[]>
 }
 
 const metaKey = 1
 
 /** The counters. */
-export async function getMeta(transaction: Reading): Promise<Meta | undefined> {
-  return await get(transaction, 'meta', metaKey)
+export function getMeta(transaction: Reading): Promise<Meta | undefined> {
+  return get(transaction, 'meta', metaKey)
 }
 
 export function putMeta(transaction: Writing, meta: Meta): void {

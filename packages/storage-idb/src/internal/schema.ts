@@ -32,8 +32,8 @@ export interface State {
   readonly settledAt?: number
 }
 
-/** So many entries a page has at most. */
-export const pageEntries = 32
+/** So many entries a page has at most: what one request takes by default, so that runs end where pages do. */
+export const pageEntries = 50
 
 /**
  * Entries that were committed together, a few dozen to a page: a request to the database costs more than what it
@@ -44,7 +44,7 @@ export interface HeadPage {
   readonly rows: readonly (Head | null)[]
   /** Of the rows, for the indexes. */
   readonly keys: readonly string[]
-  readonly after?: readonly number[]
+  readonly after: readonly number[]
 }
 
 export interface StatePage {

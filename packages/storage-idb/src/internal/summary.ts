@@ -39,8 +39,8 @@ async function summaryOf(
   const sequence = first + at
   const lease = leases.find(({ sequences }) => sequences.includes(sequence))
   const leased = lease !== undefined && lease.expiresAt > now
-  const open = lease !== undefined && !leased ? markIn(lease, sequence) : undefined
-  const state = open === undefined ? (known?.state ?? 'waiting') : 'unknown'
+  const marked = lease === undefined ? undefined : markIn(lease, sequence)
+  const state = leased || marked === undefined ? (known?.state ?? 'waiting') : 'unknown'
   const [heldBy] = isPending(state) ? await stoppersOf(snapshot, after) : []
   const dueIn = isPending(state) && known?.epoch === meta.epoch ? (known.dueAt ?? 0) - now : 0
   return {
@@ -60,7 +60,7 @@ async function summaryOf(
       heldBy,
       dueInMs: dueIn > 0 ? dueIn : undefined,
       note: known?.note,
-      mark: state === 'unknown' ? (open?.note ?? known?.mark) : undefined,
+      mark: state === 'unknown' ? (marked?.note ?? known?.mark) : undefined,
     }),
   }
 }

@@ -18,6 +18,8 @@ export interface Drain {
   readonly held: Map<string, Held>
   /** Leases that the index has given and the database does not know yet. */
   readonly early: Set<string>
+  /** Entries that the index has forgotten and the database has not, the lowest last. */
+  readonly old: number[]
 }
 
 /** A lease of this handle. */
@@ -163,5 +165,5 @@ export async function loadDrain(database: IDBDatabase, meta: Meta, now: number):
   do name = await loadLanes(reading(database), name, index)
   while (name !== undefined)
   restoreHashes(meta.lanes, index)
-  return { generation, index, lastSequence, news, epoch, held: new Map(), early: new Set() }
+  return { generation, index, lastSequence, news, epoch, held: new Map(), early: new Set(), old: [] }
 }

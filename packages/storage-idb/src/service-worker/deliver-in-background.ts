@@ -56,7 +56,7 @@ export interface BackgroundMessage {
 
 /** A service worker that delivers. */
 export interface Background {
-  /** Delivers now, or joins the delivery that runs. Never rejects. */
+  /** Delivers now, or after the delivery that runs; who asks before it has begun shares it. Never rejects. */
   deliver(): Promise<BackgroundOutcome>
 }
 
@@ -82,7 +82,8 @@ export function deliverInBackground(options: BackgroundOptions): Background {
   const { open, tokens, url = '', tag = defaultTag } = options
   const scope = options.scope ?? (globalThis as unknown as WorkerScope)
   const sync = scope.registration?.sync
-  let running: Promise<BackgroundOutcome> | undefined
+  let last: Promise<unknown> = Promise.resolve()
+  let next: Promise<BackgroundOutcome> | undefined
 
   async function flush(): Promise<BackgroundOutcome> {
     const queue = await open()
@@ -110,16 +111,18 @@ export function deliverInBackground(options: BackgroundOptions): Background {
     for (const page of pages) page.postMessage(message)
   }
 
+  /** One that runs may have looked before what is asked for was there: it is not joined. */
   function deliver(): Promise<BackgroundOutcome> {
-    running ??= attempt()
-      .then(async (outcome) => {
-        await tell(outcome).catch(() => undefined)
-        return outcome
-      })
-      .finally(() => {
-        running = undefined
-      })
-    return running
+    if (next !== undefined) return next
+    const mine = last.then(async () => {
+      next = undefined
+      const outcome = await attempt()
+      await tell(outcome).catch(() => undefined)
+      return outcome
+    })
+    next = mine
+    last = mine
+    return mine
   }
 
   async function orTryLater(): Promise<void> {

@@ -38,6 +38,10 @@ export async function requestDelivery({ registration, tag = defaultTag }: Reques
 }
 
 async function ownRegistration(): Promise<WorkerRegistration | undefined> {
-  const { serviceWorker } = globalThis.navigator ?? {}
-  return await serviceWorker?.getRegistration()
+  try {
+    return await globalThis.navigator?.serviceWorker?.getRegistration()
+  } catch {
+    // Site data is forbidden, or the page stands in a sandbox.
+    return undefined
+  }
 }
