@@ -33,13 +33,16 @@ export type AsyncStep =
       /** How long the server asks to wait before the next look, in milliseconds. */
       readonly retryAfterMs?: number
     }
-  | {
-      readonly state: 'done'
-      /** `true`: the server answered at once, as if nothing else had been asked for. */
-      readonly synchronous: boolean
-      /** What the request would have been answered with, the envelope of the asynchronous pattern taken off. */
-      readonly response: FhirResponse
-    }
+  | AsyncDone
+
+/** The end of an asynchronous request. */
+export interface AsyncDone {
+  readonly state: 'done'
+  /** `true`: the server answered at once, as if nothing else had been asked for. */
+  readonly synchronous: boolean
+  /** What the request would have been answered with, the envelope of the asynchronous pattern taken off. */
+  readonly response: FhirResponse
+}
 
 /** Options of `jobs.wait`. */
 export interface WaitOptions extends CallOptions {
@@ -55,6 +58,12 @@ export interface WaitOptions extends CallOptions {
 
 /** What became of a wish to cancel. Work that was under way may have been applied all the same. */
 export type CancelOutcome = 'requested' | 'too-late' | 'gone'
+
+/** What `jobs.cancel` found, and the job as it is to be stored from now on. */
+export interface Cancellation {
+  readonly outcome: CancelOutcome
+  readonly job: AsyncJob
+}
 
 /**
  * Sends a request with `Prefer: respond-async`. A server may answer at once instead, and says nothing about it:
@@ -134,18 +143,19 @@ export async function pollJob(
 }
 
 /**
- * Looks until the job is done. Passing trouble (no network, 429, 5xx, a job on hold) is waited out; everything else
- * rejects as `pollJob` does. Giving up leaves the job running: `jobs.cancel` ends it.
+ * Looks until the job is done. Passing trouble (no network, no authorization server, 429, 5xx, a job on hold) is
+ * waited out; everything else rejects as `pollJob` does. Giving up leaves the job running: `jobs.cancel` ends it.
  */
 export async function waitForJob(
   context: ClientContext,
   job: AsyncJob,
   options: WaitOptions,
-): Promise<Extract<AsyncStep, { readonly state: 'done' }>> {
+): Promise<AsyncDone> {
   const { maxWaitMs = 3_600_000, minPauseMs = 1000, maxPauseMs = 30_000, onPoll, ...callOptions } = options
   if (!(maxWaitMs > 0 && minPauseMs >= 0 && maxPauseMs >= minPauseMs))
     throw invalid('The limits of a wait are none.')
-  const endsAt = context.now() + maxWaitMs
+  // A steady clock: devices set theirs right in the middle of a wait.
+  const endsAt = performance.now() + maxWaitMs
   for (let pauseMs = minPauseMs; ; pauseMs = Math.min(Math.max(pauseMs, 1) * 2, maxPauseMs)) {
     let asked: number | undefined
     try {
@@ -154,12 +164,13 @@ export async function waitForJob(
       if (step.state === 'done') return step
       asked = step.retryAfterMs
     } catch (error) {
-      if (!isPassing(error)) throw error
-      asked = error.retryAfterMs
+      const passing = passingTrouble(error)
+      if (passing === undefined) throw error
+      asked = passing.retryAfterMs
     }
     // Between half and the whole of it, so that many clients do not come back together.
     const own = pauseMs * (0.5 + context.random() / 2)
-    const leftMs = endsAt - context.now()
+    const leftMs = endsAt - performance.now()
     if (leftMs <= 0) {
       const { method, path } = job
       throw new FhirError('ERR_TIMEOUT', `${method} ${path} is still being worked on.`, {
@@ -177,7 +188,7 @@ export async function cancelJob(
   context: ClientContext,
   job: AsyncJob,
   options: CallOptions,
-): Promise<{ readonly outcome: CancelOutcome; readonly job: AsyncJob }> {
+): Promise<Cancellation> {
   const cancelled: AsyncJob = { ...job, cancelRequested: true }
   try {
     await callUrl(context, checkedUrl(context, job), options, { method: 'DELETE', expect: 'any' })
@@ -225,10 +236,17 @@ function gone(job: AsyncJob, cause: FhirError): FhirError {
 const passingCodes = new Set(['ERR_DNS', 'ERR_CONNECT', 'ERR_NETWORK', 'ERR_TIMEOUT', 'ERR_TRUNCATED'])
 
 /** A look changes nothing, so it may be repeated whatever became of it. 500 is how Blaze says "on hold". */
-function isPassing(error: unknown): error is FhirError {
-  if (!isFhirError(error)) return false
-  if (passingCodes.has(error.code)) return true
-  return error.code === 'ERR_HTTP' && passingStatus(error.status ?? 0)
+function passingTrouble(error: unknown): { readonly retryAfterMs?: number | undefined } | undefined {
+  if (isFhirError(error)) {
+    const passes =
+      passingCodes.has(error.code) || (error.code === 'ERR_HTTP' && passingStatus(error.status ?? 0))
+    return passes ? error : undefined
+  }
+  // What a `TokenSource` rejects with while its server is away.
+  if (!(error instanceof Error) || Reflect.get(error, 'code') !== 'ERR_AUTH_UNREACHABLE') return undefined
+  const wait: unknown = Reflect.get(error, 'retryAfterMs')
+  // Not a number that is none: it would make a pause of nothing.
+  return { retryAfterMs: typeof wait === 'number' && wait > 0 ? wait : undefined }
 }
 
 function passingStatus(status: number): boolean {

@@ -69,6 +69,19 @@ export function parseUrl(text: string): URL | undefined {
   }
 }
 
+/**
+ * A URL that a server printed, without fragment and credentials: nothing of either is ever sent on its say-so, and
+ * `fetch` refuses the latter in words that repeat the whole URL.
+ */
+export function bareUrl(text: string, against: URL): URL | undefined {
+  if (!URL.canParse(text, against)) return undefined
+  const url = new URL(text, against)
+  url.hash = ''
+  url.username = ''
+  url.password = ''
+  return url
+}
+
 /** Whether a URL is the base or below it. */
 export function isBelow(base: BaseUrl, url: URL): boolean {
   if (url.origin !== base.origin) return false

@@ -4,9 +4,10 @@ import {
   pollJob,
   respondAsync,
   waitForJob,
+  type AsyncDone,
   type AsyncJob,
   type AsyncStep,
-  type CancelOutcome,
+  type Cancellation,
   type WaitOptions,
 } from './async-job.js'
 import { invalid, type Condition } from './conditions.js'
@@ -17,6 +18,7 @@ import { checkTimeout } from './exchange.js'
 import { history, historyPages, type HistoryOptions, type HistoryPage, type HistoryScope } from './history.js'
 import * as interactions from './interactions.js'
 import type {
+  BundleBody,
   BundleOptions,
   CreateOptions,
   DeleteOptions,
@@ -170,15 +172,9 @@ export interface FhirClient<R extends ResourceLike = FhirResource> {
     options?: HistoryOptions,
   ): AsyncIterableIterator<HistoryPage<T>>
   /** Posts a Bundle of type `transaction`, or its bytes as they are. Look at every entry of the answer. */
-  transaction(
-    bundle: FhirResource | ResourceLike | Uint8Array | readonly Uint8Array[],
-    options?: BundleOptions,
-  ): Promise<FhirResponse<Bundle>>
+  transaction(bundle: BundleBody, options?: BundleOptions): Promise<FhirResponse<Bundle>>
   /** Posts a Bundle of type `batch`, or its bytes as they are. Look at every entry of the answer. */
-  batch(
-    bundle: FhirResource | ResourceLike | Uint8Array | readonly Uint8Array[],
-    options?: BundleOptions,
-  ): Promise<FhirResponse<Bundle>>
+  batch(bundle: BundleBody, options?: BundleOptions): Promise<FhirResponse<Bundle>>
   /** Calls an operation, `$` in front of its name or not. */
   operation<T extends ResourceLike = FhirResource>(
     name: string,
@@ -196,12 +192,9 @@ export interface FhirClient<R extends ResourceLike = FhirResource> {
     /** Looks once. */
     poll(job: AsyncJob, options?: CallOptions): Promise<AsyncStep>
     /** Looks until it is done. */
-    wait(job: AsyncJob, options?: WaitOptions): Promise<Extract<AsyncStep, { readonly state: 'done' }>>
+    wait(job: AsyncJob, options?: WaitOptions): Promise<AsyncDone>
     /** Asks the server to stop. What was under way may have been applied. */
-    cancel(
-      job: AsyncJob,
-      options?: CallOptions,
-    ): Promise<{ readonly outcome: CancelOutcome; readonly job: AsyncJob }>
+    cancel(job: AsyncJob, options?: CallOptions): Promise<Cancellation>
   }
 }
 

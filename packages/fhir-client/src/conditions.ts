@@ -36,14 +36,16 @@ export function preconditionHeaders(wanted: Preconditions): Readonly<Record<stri
 /**
  * A condition as a bare query. A leading `?` goes, since some servers misread the condition with it; what a
  * header cannot carry is percent-encoded. An empty condition matches everything on one server and nothing on the
- * next, and is refused.
+ * next, and is refused; so is a parameter without a value, which FHIR has servers ignore.
  */
 export function conditionQuery(condition: Condition): string {
   const query =
     typeof condition === 'string'
       ? condition.replace(/^\?/, '').replace(/[^\x21-\x7e]+/g, percentEncode)
       : encodeSearchParams(condition)
-  if (query === '') throw invalid('The condition is empty.')
+  const values = [...new URLSearchParams(query).values()]
+  if (values.length === 0) throw invalid('The condition is empty.')
+  if (values.some((value) => value.trim() === '')) throw invalid('A parameter of the condition has no value.')
   return query
 }
 

@@ -85,6 +85,17 @@ const hints: Readonly<Record<FhirErrorCode, string>> = {
   ERR_ASYNC_GONE: 'Cancelled, expired or never there; find out whether the request was applied.',
 }
 
+const facts = [
+  'method',
+  'path',
+  'status',
+  'retryAfterMs',
+  'location',
+  'etag',
+  'version',
+  'contentType',
+] as const
+
 const brand = Symbol.for('@fhir-outbox/fhir-client/FhirError')
 
 /**
@@ -117,9 +128,9 @@ export class FhirError extends Error {
     this.hint = hints[code]
     this.sent = details.sent
     this.issues = details.issues ?? []
-    // An absent fact is an absent member, so that `'status' in error` is an answer.
-    const { sent: _sent, issues: _issues, cause: _cause, ...facts } = details
-    for (const [name, value] of Object.entries(facts)) {
+    // An absent fact is an absent member, so that `'status' in error` is an answer. Nothing else gets in.
+    for (const name of facts) {
+      const value = details[name]
       if (value !== undefined) Object.defineProperty(this, name, { value, enumerable: true })
     }
     Object.defineProperty(this, brand, { value: true })

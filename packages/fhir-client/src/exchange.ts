@@ -1,4 +1,4 @@
-import type { BaseUrl } from './base-url.js'
+import { bareUrl, type BaseUrl } from './base-url.js'
 import { maxTimerMs, startDeadline } from './deadline.js'
 import { FhirError, isFhirError, requestAborted, type FhirErrorCode, type Sent } from './errors.js'
 import { bareCause, classifyNetworkFailure } from './network-failure.js'
@@ -112,9 +112,8 @@ function redirectTarget(
   location: string | undefined,
 ): URL | undefined {
   if (request.method !== 'GET' && request.method !== 'HEAD') return undefined
-  if (location === undefined || !URL.canParse(location, request.url)) return undefined
-  const target = new URL(location, request.url)
-  return target.origin === base.origin ? target : undefined
+  const target = location === undefined ? undefined : bareUrl(location, request.url)
+  return target?.origin === base.origin ? target : undefined
 }
 
 function redirected(request: PreparedRequest, status: number | undefined): FhirError {

@@ -74,7 +74,7 @@ async function firstHistoryPage<T extends ResourceLike>(
     anchor: scope.type ?? '_history',
     view: (page) => ({ ...page, versions: versionsOf<T>(page) }),
   }
-  return firstPage(context, kind, { method: 'GET', path, signal, timeoutMs, headers })
+  return firstPage(context, kind, { method: 'GET', path, signal, timeoutMs, headers }, options)
 }
 
 function versionsOf<T extends ResourceLike>(page: PageBase<unknown>): readonly HistoryVersion<T>[] {

@@ -2,12 +2,13 @@ export { createFhirClient } from './client.js'
 export type { FhirClient, FhirClientOptions } from './client.js'
 export { FhirError, isFhirError } from './errors.js'
 export type { FhirErrorCode, FhirErrorDetails, FhirIssue, RequestAborted, Sent } from './errors.js'
-export type { AsyncJob, AsyncStep, CancelOutcome, WaitOptions } from './async-job.js'
+export type { AsyncDone, AsyncJob, AsyncStep, Cancellation, CancelOutcome, WaitOptions } from './async-job.js'
 export type { CompressRequests } from './compression.js'
 export type { RequestBody } from './body.js'
 export type { Condition, Preconditions, ReturnPreference } from './conditions.js'
 export type { HistoryOptions, HistoryPage, HistoryScope, HistoryVersion } from './history.js'
 export type {
+  BundleBody,
   BundleOptions,
   CreateOptions,
   DeleteOptions,

@@ -1,4 +1,4 @@
-import { isRaw, type RequestBody } from './body.js'
+import { isRaw } from './body.js'
 import { conditionQuery, invalid, type Condition, type Preconditions } from './conditions.js'
 import { call, type ClientContext } from './context.js'
 import { isFhirError } from './errors.js'
@@ -32,6 +32,9 @@ export interface DeleteOptions extends CallOptions, Pick<Preconditions, 'ifMatch
 
 /** Options of `transaction` and `batch`. */
 export interface BundleOptions extends CallOptions, Pick<Preconditions, 'prefer'> {}
+
+/** A Bundle, or its bytes, in one piece or in parts. */
+export type BundleBody = FhirResource | ResourceLike | Uint8Array | readonly Uint8Array[]
 
 /** One step of a JSON Patch, see https://www.rfc-editor.org/rfc/rfc6902 */
 export type PatchOperation =
@@ -160,7 +163,7 @@ export async function deleteHistory(
  */
 export async function postBundle(
   context: ClientContext,
-  bundle: RequestBody,
+  bundle: BundleBody,
   type: 'transaction' | 'batch',
   options: BundleOptions,
 ): Promise<FhirResponse<Bundle>> {

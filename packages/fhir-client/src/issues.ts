@@ -12,7 +12,7 @@ export interface Complaints {
 
 /**
  * Normalises the dialects of error bodies: OperationOutcome, OAuth JSON, `{msg}`, `{message}`, plain text. HTML
- * says nothing that a program or an integrator could use.
+ * says nothing that a program or an integrator could use, and data in pieces or lists is nobody's words.
  */
 export function readComplaints(text: string, contentType: string | undefined): Complaints {
   const value = parseJson(text)
@@ -24,7 +24,9 @@ export function readComplaints(text: string, contentType: string | undefined): C
   }
   const trimmed = text.trim()
   const markup = trimmed.startsWith('<') || /html|xml/i.test(contentType ?? '')
-  return trimmed === '' || markup ? plain([]) : plain([{ code: 'unknown', text: cut(trimmed) }])
+  // Lists, and torn JSON: they look like it. C3-PRO's `{'error':'…'}` is no JSON either, and its words are wanted.
+  const data = /^[[{]\s*["{[]/.test(trimmed)
+  return trimmed === '' || markup || data ? plain([]) : plain([{ code: 'unknown', text: cut(trimmed) }])
 }
 
 /** The issues of something that should be an OperationOutcome. */

@@ -1,4 +1,4 @@
-import { isBelow, type BaseUrl } from './base-url.js'
+import { bareUrl, isBelow, type BaseUrl } from './base-url.js'
 import { FhirError } from './errors.js'
 import { isRecord, type BundleLink, type OperationOutcome } from './resources.js'
 import type { FhirResponse } from './response.js'
@@ -30,11 +30,8 @@ export function linkUrl(links: readonly BundleLink[] | undefined, relation: stri
  */
 export function followableUrl(context: LinkContext, link: string): URL {
   const { base, pageUrl, rebase } = context
-  const url = URL.canParse(link, pageUrl) ? new URL(link, pageUrl) : undefined
+  const url = bareUrl(link, pageUrl)
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) throw badLink(pageUrl)
-  url.hash = ''
-  url.username = ''
-  url.password = ''
   if (isBelow(base, url)) return url
   if (!rebase) throw badLink(pageUrl)
   const tail = tailOf(context, url)
@@ -86,9 +83,8 @@ function fromAnchor(path: string, anchor: string): string | undefined {
 export function statusUrlOf(base: BaseUrl, rebase: boolean, response: FhirResponse): URL | undefined {
   const text = response.headers['content-location'] ?? urlInside(response.outcome)
   const pageUrl = new URL(`${base.href}/`)
-  if (text === undefined || !URL.canParse(text, pageUrl)) return undefined
-  const url = new URL(text, pageUrl)
-  url.hash = ''
+  const url = text === undefined ? undefined : bareUrl(text, pageUrl)
+  if (url === undefined) return undefined
   if (isBelow(base, url)) return url
   const tail = rebase ? jobTail(base, url) : undefined
   if (tail !== undefined) return new URL(base.href + tail + url.search)

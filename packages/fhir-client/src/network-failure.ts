@@ -105,6 +105,9 @@ function causes(error: unknown): readonly object[] {
   return found
 }
 
+/** Scheme, credentials, host with path, then query and fragment. */
+const quotedUrl = /(https?:\/\/)(?:[^\s/?#@]*@)?([^\s?#]*)(?:[?#]\S*)?/gi
+
 function text(error: object, member: string): string {
   const value: unknown = Reflect.get(error, member)
   return typeof value === 'string' ? value : ''
@@ -112,12 +115,13 @@ function text(error: object, member: string): string {
 
 /**
  * The part of a platform's error that may be kept: words, codes and causes. Some carry what came over the wire in
- * members of their own.
+ * members of their own, and the words of some quote the URL of the request.
  */
 export function bareCause(error: unknown, depth = 0): Error | undefined {
   if (typeof error !== 'object' || error === null || depth > 4) return undefined
   const cause = 'cause' in error ? bareCause(error.cause, depth + 1) : undefined
-  const bare = new Error(text(error, 'message'), cause === undefined ? undefined : { cause })
+  const words = text(error, 'message').replace(quotedUrl, '$1$2')
+  const bare = new Error(words, cause === undefined ? undefined : { cause })
   const facts = ['name', 'code', 'syscall'].map((member) => [member, text(error, member)] as const)
   return Object.assign(bare, Object.fromEntries(facts.filter(([, value]) => value !== '')))
 }

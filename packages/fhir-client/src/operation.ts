@@ -43,7 +43,7 @@ export async function* operationPages<T extends ResourceLike = FhirResource>(
 ): AsyncGenerator<SearchPage<T>, void, void> {
   const request = operationRequest(name, options)
   const kind = searchKind<T>(options.type ?? `$${name.replace(/^\$/, '')}`)
-  yield* walk((following) => firstPage(context, kind, { ...request, ...following }), options)
+  yield* walk((following) => firstPage(context, kind, { ...request, ...following }, following), options)
 }
 
 /** The request of an operation, e.g. to run it asynchronously. Throws `ERR_INVALID_REQUEST`. */

@@ -55,15 +55,16 @@ export interface FetchedPage<P> {
   readonly next: (options: CallOptions) => Promise<FetchedPage<P> | undefined>
 }
 
-/** Sends the request whose answer is the first page. */
+/** Sends the request whose answer is the first page. Its neighbours are asked for with `options` alone. */
 export async function firstPage<P>(
   context: ClientContext,
   kind: PageKind<P>,
   request: FhirRequest,
+  options: CallOptions,
 ): Promise<FetchedPage<P>> {
   const response = await call<Bundle>(context, request)
-  const url = resolvePath(context.base, request.path)
-  return toPage(context, kind, expectType(context, response, request, 'Bundle'), { url, ordinal: 0 }, request)
+  const origin = { url: resolvePath(context.base, request.path), ordinal: 0 }
+  return toPage(context, kind, expectType(context, response, request, 'Bundle'), origin, options)
 }
 
 /**

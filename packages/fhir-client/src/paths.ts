@@ -6,9 +6,13 @@ export function typePath(type: string): string {
   return type
 }
 
+/** Half a character: it has no UTF-8 form, so it cannot be written into a URL. */
+const loneSurrogate = /\p{Surrogate}/u
+
 /** An id or version as a path segment. Throws `ERR_INVALID_REQUEST`. */
 export function segment(id: string): string {
-  if (id === '' || id === '.' || id === '..') throw invalid('The id is not one.')
+  const usable = typeof id === 'string' && id !== '' && id !== '.' && id !== '..' && !loneSurrogate.test(id)
+  if (!usable) throw invalid('The id is not one.')
   return encodeURIComponent(id)
 }
 

@@ -101,7 +101,7 @@ export function toResponse(answer: Answer, expect: Expectation, now: () => numbe
     }
     throw new FhirError('ERR_NOT_FHIR', `${method} ${path} was answered with something else than FHIR.`, {
       ...said,
-      ...complaintsOf(answer),
+      issues: complaintsOf(answer).issues,
       sent: 'maybe',
     })
   }

@@ -100,7 +100,7 @@ async function firstSearchPage<T extends ResourceLike>(
           headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
         }
       : { method: 'GET', path: typePath(type) + (query === '' ? '' : `?${query}`), headers }
-  return firstPage(context, searchKind<T>(type, params), { ...request, signal, timeoutMs })
+  return firstPage(context, searchKind<T>(type, params), { ...request, signal, timeoutMs }, options)
 }
 
 function sortEntries<T extends ResourceLike>(

@@ -98,6 +98,17 @@ describe('success that is none', () => {
     expect(printed({ ...error, issues: [] })).not.toContain('Hotel')
   })
 
+  it.each([
+    ['JSON of another kind', '{"name":"Hidden","error":"no"}'],
+    ['a piece of a resource', '{"resourceType":"Patient","name":[{"family":"Hidden"'],
+    ['a piece of a list', '[{"family":"Hidden"'],
+    ['a list', '[{"family":"Hidden"}]'],
+  ])('keeps nothing of %s', async (_name, body) => {
+    const error = await failedPost(new Response(body))
+    expect(error).toMatchObject({ code: 'ERR_NOT_FHIR', status: 200 })
+    expect(printed(error)).not.toContain('Hidden')
+  })
+
   it('an answer that is shorter than it says and does not parse was cut off', async () => {
     const reply = fhir(201, undefined, { location: 'Patient/p1' })
     const cut = new Response('{"resourceType":"Pa', {

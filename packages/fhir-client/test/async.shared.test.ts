@@ -43,6 +43,7 @@ describe('asking for an answer later', () => {
     ['HAPI', 'http://internal/hapi/fhir/$export-poll-status?_jobId=7', '/$export-poll-status?_jobId=7'],
     ['a server of the same context path', 'http://internal/fhir/tasks/7', '/tasks/7'],
     ['a relative URL', 'tasks/7', '/tasks/7'],
+    ['a server that prints a password', `${baseUrl.replace('//', '//me:pass@')}/tasks/7`, '/tasks/7'],
   ])('takes the status URL of %s', async (_name, contentLocation, expected) => {
     const { client, sender } = setUp(accepted(contentLocation))
     const step = await client.respondAsync(count)
@@ -290,6 +291,60 @@ describe('waiting', () => {
     await vi.runAllTimersAsync()
     expect((await waiting).state).toBe('done')
     expect(sender.sent).toHaveLength(2)
+  })
+
+  it('gets over an authorization server that is away for a while', async () => {
+    const away = Object.assign(new Error('x'), { code: 'ERR_AUTH_UNREACHABLE', retryAfterMs: 90_000 })
+    const sender = scriptedSender(done())
+    let asked = 0
+    const getToken = async (): Promise<{ value: string; type: 'Bearer' }> => {
+      asked += 1
+      if (asked === 1) throw away
+      return { value: 'one', type: 'Bearer' }
+    }
+    const client = createFhirClient({ baseUrl, send: sender, tokens: { getToken }, random: () => 0.5 })
+    const waiting = client.jobs.wait(started)
+    await vi.runAllTimersAsync()
+    expect((await waiting).state).toBe('done')
+    expect(Date.now()).toBe(91_000)
+  })
+
+  it.each([Number.NaN, -1, 'soon'])(
+    'makes its own pauses when a token source says %s',
+    async (retryAfterMs) => {
+      const away = Object.assign(new Error('x'), { code: 'ERR_AUTH_UNREACHABLE', retryAfterMs })
+      const tokens = { getToken: () => Promise.reject(away) }
+      const client = createFhirClient({ baseUrl, send: scriptedSender(), tokens, random: () => 1 })
+      let looks = 0
+      const waiting = failureOf(client.jobs.wait(started, { maxWaitMs: 7000, onPoll: () => (looks += 1) }))
+      await vi.runAllTimersAsync()
+      expect(await waiting).toMatchObject({ code: 'ERR_TIMEOUT' })
+      expect([Date.now(), looks]).toEqual([8000, 0])
+    },
+  )
+
+  it('does not get over a login that is needed', async () => {
+    const needed = Object.assign(new Error('x'), { code: 'ERR_LOGIN_REQUIRED' })
+    const client = createFhirClient({
+      baseUrl,
+      send: scriptedSender(done()),
+      tokens: { getToken: () => Promise.reject(needed) },
+    })
+    expect(await rejectionOf(client.jobs.wait(started))).toBe(needed)
+  })
+
+  it.each([
+    ['forward', 7 * 86_400_000],
+    ['back', -7 * 86_400_000],
+  ])('takes a clock that is set %s for what it is', async (_name, jump) => {
+    const { client } = setUp(...Array.from({ length: 99 }, () => inProgress()))
+    const began = performance.now()
+    const waiting = failureOf(client.jobs.wait(started, { maxWaitMs: 60_000 }))
+    await vi.advanceTimersByTimeAsync(10_000)
+    vi.setSystemTime(Date.now() + jump)
+    await vi.runAllTimersAsync()
+    expect(await waiting).toMatchObject({ code: 'ERR_TIMEOUT' })
+    expect(performance.now() - began).toBe(60_000)
   })
 
   it.each([400, 403, 501])('does not get over a %i', async (status) => {

@@ -134,6 +134,18 @@ describe('neighbours of a page', () => {
     expect(sender.asked.every(({ url }) => url.startsWith(`${baseUrl}/Observation`))).toBe(true)
   })
 
+  it("are asked for with the headers of the caller, and none of the first request's own", async () => {
+    const sender = pagedSender(2, 1)
+    const options = { via: 'post', handling: 'strict', headers: { 'x-request-id': '7' } } as const
+    const first = await clientOf(sender).search('Observation', { code: 'x' }, options)
+    await first.follow('next')
+    expect(sender.asked[1]).toMatchObject({
+      method: 'GET',
+      headers: { accept: 'application/fhir+json', 'x-request-id': '7' },
+    })
+    expect(Object.keys(sender.asked[1]?.headers ?? {})).toHaveLength(2)
+  })
+
   it('may be called prev', async () => {
     const link = [{ relation: 'prev', url: `${baseUrl}/Observation?p=0` }]
     const sender = scriptedSender(

@@ -219,6 +219,17 @@ describe('senders of others', () => {
     expect(error).not.toHaveProperty('status')
   })
 
+  it('are not led to an address with a password', async () => {
+    const { origin } = new URL(baseUrl)
+    const location = `${origin.replace('//', '//me:pass@')}/r4/Patient/p2?x=1`
+    const sender = scriptedSender(
+      new Response(null, { status: 307, headers: { location } }),
+      fhir(200, patient),
+    )
+    await createFhirClient({ baseUrl, send: sender }).read('Patient', 'p1')
+    expect(sender.sent[1]?.url).toBe(`${origin}/r4/Patient/p2?x=1`)
+  })
+
   it('may show a redirect the way browsers do', async () => {
     const opaque = Object.defineProperty(new Response(null), 'type', { value: 'opaqueredirect' })
     const error = await failureOf(client(async () => opaque).read('Patient', 'p1'))
@@ -237,6 +248,19 @@ describe('errors', () => {
       expect(error.path).toBe('/r4/Patient')
       expect(printed(error)).not.toContain('Secret')
     }
+  })
+
+  it('keep the query out of the words of the platform', async () => {
+    const said = new TypeError(
+      'request to https://fhir.example/r4/Patient?family=Secret failed, reason: reset',
+      {
+        cause: new Error('Failed to parse URL from https://me:Secret@fhir.example/r4?x=Secret'),
+      },
+    )
+    const client = createFhirClient({ baseUrl, send: scriptedSender(said) })
+    const error = await failureOf(client.search('Patient', { family: 'Secret' }))
+    expect(error.cause).toMatchObject({ message: expect.stringContaining('failed, reason: reset') as string })
+    expect(printed(error)).not.toContain('Secret')
   })
 
   it('are recognised across copies of the package', () => {

@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici'
 import { parseUrl } from '../base-url.js'
+import { maxTimerMs } from '../deadline.js'
 import { FhirError, requestAborted } from '../errors.js'
 import { bareCause, classifyNetworkFailure, type NetworkFailure } from '../network-failure.js'
 import type { ResponseHeaders, Sender, SenderResponse, SendRequest } from '../sender.js'
@@ -105,7 +106,11 @@ function dispatch(
   const timer =
     timeoutMs === undefined
       ? undefined
-      : setTimeout(() => stop(failure(request, path, { code: 'ERR_TIMEOUT', sent: sent() })), timeoutMs)
+      : setTimeout(
+          () => stop(failure(request, path, { code: 'ERR_TIMEOUT', sent: sent() })),
+          // Timers that are asked for more fire at once.
+          Math.min(timeoutMs, maxTimerMs),
+        )
   signal?.addEventListener('abort', onAbort)
 
   const handler: Dispatcher.DispatchHandler = {

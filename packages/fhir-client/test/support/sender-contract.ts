@@ -50,6 +50,12 @@ export function describeSenderContract(name: string, open: () => Promise<SenderF
       ...more,
     })
 
+    it('takes a limit that is longer than timers last', async () => {
+      const response = await fixture.sender.send(request('/status/200', { timeoutMs: 2 ** 31 }))
+      expect(response.status).toBe(200)
+      discardBody(response)
+    })
+
     it('carries method, headers and every byte of the body', async () => {
       const body = Uint8Array.from({ length: 256 }, (_, index) => index)
       const response = await fixture.sender.send(
