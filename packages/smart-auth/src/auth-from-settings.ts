@@ -108,7 +108,11 @@ export function authFromSettings(options: AuthFromSettingsOptions): TokenSource 
         : appStoreReceipt(options.receipt),
     clientName: settings.client_name ?? 'FHIR Outbox',
     scope: scope ?? 'user/*.* openid profile',
-    metadata: omitUndefined({ redirect_uris: settings.redirect_uris, logo_uri: settings.logo_uri }),
+    metadata: omitUndefined({
+      redirect_uris: settings.redirect_uris,
+      logo_uri: settings.logo_uri,
+      token_endpoint_auth_method: settings.secret_in_body === true ? 'client_secret_post' : undefined,
+    }),
     ...omitUndefined({ beforeRegistration: options.beforeRegistration }),
   })
 }

@@ -14,7 +14,7 @@ import {
 } from './internal/login-transaction.js'
 import { readLaunch } from './internal/launch-url.js'
 import { tracer } from './internal/trace.js'
-import { parseFhirBase } from './internal/url.js'
+import { isLoopback, parseFhirBase } from './internal/url.js'
 import type { LoginRegistration } from './login-registration.js'
 import { isPatientMode, loginScopes, type PatientMode } from './patient-mode.js'
 import { splitScopes } from './scopes.js'
@@ -88,6 +88,10 @@ export async function beginLaunch(options: BeginLaunchOptions): Promise<BegunLau
   const mode = options.patientMode ?? (launch === undefined ? 'token-only' : 'launch-context')
   checkMode(mode, launch)
   checkRedirect(options.redirectUri)
+  const expiresInMs = options.expiresInMs ?? 600_000
+  if (!(expiresInMs > 0 && Number.isFinite(expiresInMs))) {
+    throw invalid('expiresInMs is not a time', 'Give a positive number of milliseconds.')
+  }
   const scope = loginScopes(
     launch === undefined ? options.scope : ['launch', ...splitScopes(options.scope)],
     mode,
@@ -120,7 +124,7 @@ export async function beginLaunch(options: BeginLaunchOptions): Promise<BegunLau
     state,
     codeVerifier,
     ...(nonce === undefined ? {} : { nonce }),
-    expiresAt: now() + (options.expiresInMs ?? 600_000),
+    expiresAt: now() + expiresInMs,
   }
   await transactionsIn(store, now).put(await transactionId(state), { data: { ...transaction } })
   const fields: Record<string, string> = {
@@ -182,7 +186,7 @@ function checkMode(mode: PatientMode, launch: string | undefined): void {
 /** https, loopback, or a scheme that belongs to the app: reverse domain names have a dot (RFC 8252, section 7.1). */
 function checkRedirect(redirectUri: string): void {
   const url = URL.canParse(redirectUri) ? new URL(redirectUri) : undefined
-  const loopback = url?.protocol === 'http:' && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
+  const loopback = url?.protocol === 'http:' && isLoopback(url)
   const own = url !== undefined && /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(url.protocol)
   if (
     url === undefined ||

@@ -73,18 +73,22 @@ export async function completeLaunch(options: CompleteLaunchOptions): Promise<Se
     if (claims !== undefined && answer.idToken !== undefined)
       record = { ...record, idToken: answer.idToken, claims }
     record = await withPatient(record, options)
+    const session = createSession(await keep(record, store), store, options)
+    trace('login-completed')
+    return session
   } catch (error) {
     // Nobody will use these tokens: they should not stay good.
-    await revokeTokens(record, proof, options)
+    await revokeTokens(record, options)
     throw error
   }
+}
+
+async function keep(record: SessionRecord, store: SecretStore): Promise<SessionRecord> {
   const id = sessionId(record.fhirBaseUrl, record.account)
-  const saved = await store.lock(id, async () => {
+  return store.lock(id, async () => {
     const before = await loadSession(store, id).catch(() => undefined)
     return saveSession(store, { ...record, generation: before?.generation ?? 0 })
   })
-  trace('login-completed')
-  return createSession(saved, store, options)
 }
 
 async function claimsOf(
@@ -156,7 +160,12 @@ async function withPatient(record: SessionRecord, options: CompleteLaunchOptions
     trace('patient-resolved', { detail: 'fhir-user' })
     return { ...record, patient: { id: own, source: 'fhir-user' } }
   }
-  const read = { fhirBaseUrl, accessToken: token?.value ?? '', connection: options, signal: options.signal }
+  const read = {
+    fhirBaseUrl,
+    token: async () => token?.value ?? '',
+    connection: options,
+    signal: options.signal,
+  }
   const only = await onlyVisiblePatient(read)
   if (only === undefined) {
     throw new AuthError('ERR_NO_SINGLE_PATIENT', 'This login is not about one patient', {

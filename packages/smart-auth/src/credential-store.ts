@@ -1,6 +1,7 @@
 import type { CryptoKey, JWK } from 'jose'
 import { parseStoredClient } from './internal/stored-client.js'
 import type { SecretStore } from './secret-store.js'
+import type { AuthProfile } from './types.js'
 
 /** The signing key of a registered client, in one of two forms. */
 export interface StoredKey {
@@ -25,6 +26,8 @@ export interface StoredClient {
   readonly key?: StoredKey
   /** The scope the server registered, when it said so. */
   readonly scope?: string
+  /** The habits of the server, when the way it was registered says so. */
+  readonly profile?: AuthProfile
   /** Redirect addresses of a client that people log in with. */
   readonly redirectUris?: readonly string[]
   readonly registrationClientUri?: string

@@ -5,14 +5,7 @@ import { omitUndefined } from './internal/omit-undefined.js'
 import { retryAfterMs } from './internal/retry-after.js'
 import { oauthUris } from './internal/oauth-uris.js'
 import { isPassingStatus } from './internal/token-failure.js'
-import {
-  appendPath,
-  assertSecure,
-  displayUrl,
-  isLoopback,
-  parseFhirBase,
-  parseUrlOption,
-} from './internal/url.js'
+import { appendPath, assertStated, displayUrl, parseFhirBase, parseStated } from './internal/url.js'
 import type { ConnectionOptions } from './types.js'
 
 /** What a FHIR server says about its authorization server. Endpoints are absolute URLs. */
@@ -90,7 +83,7 @@ export async function discover(
   )
 }
 
-interface Document {
+export interface Document {
   readonly url: URL
   /** 0 when no answer came; `failure` then says why. */
   readonly status: number
@@ -99,7 +92,8 @@ interface Document {
   readonly retryAfterMs: number | undefined
 }
 
-async function fetchDocument(
+/** A JSON document below an address. Rejects with an AbortError only. */
+export async function fetchDocument(
   base: URL,
   path: string,
   maxBytes: number,
@@ -130,7 +124,8 @@ function tokenEndpointOf(body: JsonRecord | undefined): string | undefined {
   return value === '' ? undefined : value
 }
 
-function unreachable(document: Document): AuthError {
+/** Of a document that cannot be had now. */
+export function unreachable(document: Document): AuthError {
   const { status, retryAfterMs } = document
   return new AuthError('ERR_AUTH_UNREACHABLE', `GET ${displayUrl(document.url)} answered ${status}`, {
     hint: 'Try later.',
@@ -145,27 +140,10 @@ function resolveEndpoint(
   member: string,
   origins: readonly string[] | undefined,
 ): string {
+  const what = `The ${member} that the server states`
   // Older servers write endpoints relative to the FHIR base.
-  const against = appendPath(base, '')
-  if (!URL.canParse(value, against)) {
-    throw new AuthError('ERR_DISCOVERY_FAILED', `The server states a ${member} that is not a URL`, {
-      hint: 'Report it to the operator of the server, or give the token endpoint yourself.',
-    })
-  }
-  const url = new URL(value, against)
-  assertSecure(url, `The ${member} that the server states`)
-  // Loopback is an exception for servers on this machine, not something a remote server may send us to.
-  if (url.protocol === 'http:' && !isLoopback(base)) {
-    throw new AuthError('ERR_INSECURE_URL', `The ${member} that the server states must be https`, {
-      hint: 'Report it to the operator of the server.',
-    })
-  }
-  const allowed = origins?.map((text) => parseUrlOption(text, 'endpointOrigins').origin)
-  if (allowed !== undefined && ![base.origin, ...allowed].includes(url.origin)) {
-    throw new AuthError('ERR_WRONG_ORIGIN', `The ${member} that the server states is on ${url.origin}`, {
-      hint: 'List the origin in endpointOrigins if it belongs to this server.',
-    })
-  }
+  const url = parseStated(value, what, appendPath(base, ''))
+  assertStated(url, what, base, origins)
   return URL.canParse(value) ? value : url.href
 }
 

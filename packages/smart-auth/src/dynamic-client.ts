@@ -75,7 +75,6 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
       : options.registration === 'secret'
         ? secretRegistration
         : options.registration
-  const { profile } = method
   const now = (): number => (options.now ?? Date.now)()
   const base = options.fhirBaseUrl === undefined ? undefined : parseFhirBase(options.fhirBaseUrl)
   const registration = options.registrationEndpoint
@@ -121,7 +120,11 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
       ),
   })
 
+  /** `beforeRegistration` may have chosen another way than `registration`. */
+  const profileOf = (client: StoredClient): AuthProfile => client.profile ?? method.profile
+
   async function tokenFor(client: StoredClient, signal: AbortSignal): Promise<IssuedToken> {
+    const profile = profileOf(client)
     const tokenEndpoint = await endpoints.tokenEndpoint(signal)
     return requestToken(
       {
@@ -144,7 +147,7 @@ export function dynamicClient(options: DynamicClientOptions): DynamicClient {
     try {
       issued = await tokenFor(client, signal)
     } catch (error) {
-      if (!isUnknownClient(error, profile)) throw error
+      if (!isUnknownClient(error, profileOf(client))) throw error
       const other = await untilAborted(keeper.replace(client), signal)
       if (other === undefined) throw error
       client = other

@@ -34,6 +34,8 @@ export interface ScopesInError {
   readonly offered?: readonly string[]
 }
 
+const facts = ['status', 'oauthError', 'retryAfterMs', 'arrived', 'scopes'] as const
+
 /**
  * An error of authorization. Recognise it by `code`; messages may change. It never carries a token, a
  * secret, an assertion, a receipt, a body or a query string.
@@ -58,10 +60,8 @@ export class AuthError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.hint = options.hint
-    if (options.status !== undefined) this.status = options.status
-    if (options.oauthError !== undefined) this.oauthError = options.oauthError
-    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs
-    if (options.arrived !== undefined) this.arrived = options.arrived
-    if (options.scopes !== undefined) this.scopes = options.scopes
+    for (const name of facts) {
+      if (options[name] !== undefined) Object.assign(this, { [name]: options[name] })
+    }
   }
 }

@@ -117,8 +117,8 @@ async function register(
     server: fhirBaseUrl,
     clientId: registered.clientId,
     authMethod: bySecret ? method : 'none',
-    // What the server left out is kept as asked for, so that a later login with more scopes is noticed.
-    scope: registered.scope ?? scope,
+    // As asked for: a later login with more scopes is noticed, and a server that grants less is not asked each time.
+    scope,
     redirectUris: redirects,
     registeredAt: (connection.now ?? Date.now)(),
     confirmed: false,

@@ -132,12 +132,12 @@ export function readRegistrationAnswer(answer: Answer, context: ReadContext): Re
   if (status < 200 || status > 299) throw refused(`refused the registration with ${status}${said}`)
   if (body === undefined) throw refused(`answered ${status} without a JSON object of acceptable size`)
   if (complaint.text !== '') throw refused(`answered ${status} with an error${said}`)
-  return registeredClient(body, context.url, refused)
+  return registeredClient(body, context, refused)
 }
 
 function registeredClient(
   body: JsonRecord,
-  url: URL,
+  { method, url }: ReadContext,
   refused: (reason: string) => AuthError,
 ): RegisteredClient {
   const clientId = stringMember(body, 'client_id')
@@ -146,7 +146,11 @@ function registeredClient(
   if (clientSecret === '') throw refused('answered with an empty client_secret')
   const expires = body['client_secret_expires_at']
   const managed = stringMember(body, 'registration_client_uri')
-  const own = managed !== undefined && URL.canParse(managed) && new URL(managed).origin === url.origin
+  // An answer about a registration may leave out its address, and bring a new management token all the same.
+  const own =
+    managed === undefined
+      ? method !== 'POST'
+      : URL.canParse(managed) && new URL(managed).origin === url.origin
   return omitUndefined({
     clientId,
     clientSecret,

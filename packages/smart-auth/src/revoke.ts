@@ -1,7 +1,7 @@
 import { authOf, type ClientProof } from './client-proof.js'
 import { AuthError } from './errors.js'
 import { formRequest } from './internal/form-request.js'
-import { isRecord } from './internal/json.js'
+import { notEndpointHint } from './internal/token-failure.js'
 import type { ConnectionOptions } from './types.js'
 
 export interface RevokeOptions extends ConnectionOptions {
@@ -24,8 +24,8 @@ export interface RevokeOptions extends ConnectionOptions {
 export async function revoke(token: string, options: RevokeOptions): Promise<void> {
   const { revocationEndpoint, tokenTypeHint, clientId } = options
   await formRequest({
+    kind: 'revocation',
     endpoint: revocationEndpoint,
-    name: 'revocationEndpoint',
     fields: { token, ...(tokenTypeHint === undefined ? {} : { token_type_hint: tokenTypeHint }) },
     clientId,
     auth: authOf(options.proof, {
@@ -71,9 +71,9 @@ export interface Introspection {
  */
 export async function introspect(token: string, options: IntrospectOptions): Promise<Introspection> {
   const { introspectionEndpoint, tokenTypeHint, clientId, bearer } = options
-  const body = await formRequest({
+  const { status, where, body } = await formRequest({
+    kind: 'introspection',
     endpoint: introspectionEndpoint,
-    name: 'introspectionEndpoint',
     fields: { token, ...(tokenTypeHint === undefined ? {} : { token_type_hint: tokenTypeHint }) },
     clientId,
     auth:
@@ -87,15 +87,13 @@ export async function introspect(token: string, options: IntrospectOptions): Pro
     connection: options,
     signal: options.signal,
   })
-  const members = isRecord(body) ? body : {}
+  const members = body ?? {}
   const { active, scope, client_id: client, exp, patient } = members
   if (typeof active !== 'boolean') {
     throw new AuthError(
       'ERR_AUTH_UNREACHABLE',
-      'The introspection endpoint did not say whether the token is active',
-      {
-        hint: 'Check that the address is the introspection endpoint.',
-      },
+      `${where} answered ${status} without saying whether the token is active`,
+      { hint: notEndpointHint('introspection'), status },
     )
   }
   return {

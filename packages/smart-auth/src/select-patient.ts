@@ -43,8 +43,10 @@ export async function selectPatient(
   const { signal } = options
   const search = new URLSearchParams(options.search)
   const url = `${session.fhirBaseUrl}/Patient`
-  const { value } = await session.getToken({ url, ...(signal === undefined ? {} : { signal }) })
-  const read: FhirRead = { fhirBaseUrl: session.fhirBaseUrl, accessToken: value, connection: options, signal }
+  // Asked for with each page: people may look at one for longer than a token lives.
+  const token = async (): Promise<string> =>
+    (await session.getToken({ url, ...(signal === undefined ? {} : { signal }) })).value
+  const read: FhirRead = { fhirBaseUrl: session.fhirBaseUrl, token, connection: options, signal }
   if (search.size === 0) {
     const only = await onlyVisiblePatient(read)
     if (only !== undefined) {

@@ -1,15 +1,18 @@
 import { proofFor, type ClientProof } from './client-proof.js'
 import { AuthError } from './errors.js'
+import { isId } from './internal/fhir-read.js'
 import type { IdTokenClaims } from './internal/id-token.js'
+import { omitUndefined } from './internal/omit-undefined.js'
 import { resourceGuard } from './internal/server-endpoints.js'
 import {
+  isSameLogin,
   loadSession,
   saveSession,
   sessionId,
   type PatientSource,
   type SessionRecord,
 } from './internal/session-record.js'
-import { sessionRenewal, type UncertainRefresh } from './internal/session-tokens.js'
+import { loginRequired, sessionRenewal, type UncertainRefresh } from './internal/session-tokens.js'
 import { createTokenCache } from './internal/token-cache.js'
 import { asTokenError } from './internal/token-failure.js'
 import { parseFhirBase } from './internal/url.js'
@@ -93,10 +96,9 @@ export function createSession(first: SessionRecord, store: SecretStore, options:
   const { fhirBaseUrl, account } = first
   const id = sessionId(fhirBaseUrl, account)
   const now = (): number => (options.now ?? Date.now)()
-  const proof = proofFor(first, options.proof)
   const renew = sessionRenewal(first, {
     store,
-    proof,
+    proof: options.proof,
     connection: options,
     uncertainRefresh: options.uncertainRefresh ?? 'login',
     onRecord: (next) => {
@@ -180,7 +182,7 @@ export function createSession(first: SessionRecord, store: SecretStore, options:
     setPatient: (patient) =>
       store.lock(id, async () => {
         const stored = await loadSession(store, id)
-        if (stored === undefined) throw ended()
+        if (stored === undefined || !isSameLogin(record, stored)) throw loginRequired('has ended')
         const { patient: _old, ...rest } = stored
         record = await saveSession(
           store,
@@ -194,9 +196,11 @@ export function createSession(first: SessionRecord, store: SecretStore, options:
     }),
     end: () =>
       store.lock(id, async () => {
-        const last = (await loadSession(store, id).catch(() => undefined)) ?? record
+        const stored = (await loadSession(store, id).catch(() => undefined)) ?? record
         cache.clear()
-        const done = await revokeTokens(last, proof, options)
+        // Of a later login in the same place nothing is ended.
+        if (!isSameLogin(record, stored)) return revokeTokens(record, options)
+        const done = await revokeTokens(stored, options)
         await store.delete(id)
         return done
       }),
@@ -210,15 +214,8 @@ function isPerson(value: string | undefined): boolean {
   )
 }
 
-function ended(): AuthError {
-  return new AuthError('ERR_LOGIN_REQUIRED', 'The session has ended', {
-    hint: 'Have the person log in again.',
-  })
-}
-
-/** An id as FHIR allows it: it becomes part of addresses. */
 function checkId(id: string): string {
-  if (/^[A-Za-z0-9.-]{1,64}$/.test(id)) return id
+  if (isId(id)) return id
   throw new AuthError('ERR_INVALID_OPTIONS', 'This is no id of a patient', {
     hint: 'Give the id alone, not a reference.',
   })
@@ -234,12 +231,13 @@ function noticesOf(record: SessionRecord): readonly SessionNotice[] {
   return notices
 }
 
-/** The refresh token first: it is what could be used for long. */
+/** The refresh token first: it is what could be used for long. Nobody's leaving stops it. */
 export async function revokeTokens(
   record: SessionRecord,
-  proof: ClientProof | undefined,
-  connection: ConnectionOptions,
+  options: SessionOptions,
 ): Promise<'revoked' | 'left'> {
+  const proof = proofFor(record, options.proof)
+  const { fetch, now, timeoutMs, trace } = options
   const { revocationEndpoint, tokenEndpoint } = record.endpoints
   if (revocationEndpoint === undefined) return 'left'
   const tokens = [
@@ -251,8 +249,7 @@ export async function revokeTokens(
       if (token === undefined) continue
       const { clientId } = record
       await revoke(token, {
-        ...connection,
-        ...(proof === undefined ? {} : { proof }),
+        ...omitUndefined({ fetch, now, timeoutMs, trace, proof }),
         revocationEndpoint,
         tokenEndpoint,
         clientId,

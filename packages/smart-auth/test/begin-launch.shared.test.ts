@@ -61,6 +61,15 @@ describe('beginLaunch', () => {
     expect((await failure(beginLaunch({ ...options, scope: 'openid' }))).code).toBe('ERR_INVALID_OPTIONS')
   })
 
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])(
+    'takes no login that lasts %d ms',
+    async (expiresInMs) => {
+      const people = await peopleServer()
+      expect((await failure(people.begin({ expiresInMs }))).code).toBe('ERR_INVALID_OPTIONS')
+      expect(people.sent).toEqual([])
+    },
+  )
+
   it.each([
     'http://app.example.test/callback',
     'https://app.example.test/callback#here',
@@ -99,6 +108,25 @@ describe('beginLaunch', () => {
     await people.begin({ endpointOrigins: [issuer] })
   })
 
+  it('keeps to them also for the keys that the issuer names, and for the issuer itself', async () => {
+    const keys = { openid: { jwks_uri: 'https://keys.example.test/jwks' } }
+    const elsewhere = await peopleServer({ ...keys, configuration: { jwks_uri: undefined } })
+    const error = await failure(elsewhere.begin({ endpointOrigins: [issuer] }))
+    expect(error.code).toBe('ERR_WRONG_ORIGIN')
+    await elsewhere.begin({ endpointOrigins: [issuer, 'https://keys.example.test'] })
+    const foreign = await peopleServer({ configuration: { issuer: 'https://who.example.test' } })
+    expect((await failure(foreign.begin({ endpointOrigins: [issuer] }))).code).toBe('ERR_WRONG_ORIGIN')
+    expect(foreign.sent.some(({ url }) => url.includes('who.example'))).toBe(false)
+  })
+
+  it.each(['', 'no address', 'https://user:pass@auth.example.test', 'http://auth.example.test'])(
+    'says whose fault the issuer %j is',
+    async (stated) => {
+      const people = await peopleServer({ configuration: { issuer: stated } })
+      expect((await failure(people.begin())).code).toMatch(/ERR_DISCOVERY_FAILED|ERR_INSECURE_URL/)
+    },
+  )
+
   it.each([
     ['of another issuer', { issuer: 'https://evil.example.test' }],
     ['with a slash more', { issuer: `${issuer}/` }],
@@ -106,6 +134,16 @@ describe('beginLaunch', () => {
   ])('refuses OpenID metadata %s', async (_name, openid) => {
     const people = await peopleServer({ openid, configuration: { jwks_uri: undefined } })
     expect((await failure(people.begin())).code).toMatch(/ERR_DISCOVERY_FAILED|ERR_INSECURE_URL/)
+  })
+
+  it('waits with the OpenID metadata as long as the server asks', async () => {
+    const openid = json({}, 503, { 'retry-after': '7' })
+    const people = await peopleServer({ openid, configuration: { jwks_uri: undefined } })
+    expect(await failure(people.begin())).toMatchObject({
+      code: 'ERR_AUTH_UNREACHABLE',
+      status: 503,
+      retryAfterMs: 7000,
+    })
   })
 
   it('takes an issuer that the app writes as the server means it', async () => {

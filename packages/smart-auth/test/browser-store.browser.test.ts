@@ -133,6 +133,74 @@ describe('openBrowserStore', () => {
     expect(taken).toEqual([{ data: { codeVerifier: 'marker-verifier' } }, undefined])
   })
 
+  it('serves a worker too, which has no tab: logins under way lie in the database, each given out once', async () => {
+    const name = freshName()
+    names.add(name)
+    const script = new URL('./support/store-worker.ts', import.meta.url)
+    const worker = new Worker(script, { type: 'module', name })
+    try {
+      const answer = new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data)
+        worker.onerror = ({ message }) => reject(new Error(message))
+      })
+      expect(await answer).toEqual({
+        hasTab: false,
+        person: 'person-1',
+        again: 'ERR_CALLBACK_REFUSED',
+        foreign: 'ERR_CALLBACK_REFUSED',
+        ids: ['session:default:https://fhir.example.test/r4'],
+      })
+      expect(await (await store(name)).ids()).toHaveLength(1)
+      expect((await rows(name)).map(text).join()).not.toMatch(/access-1|refresh-1/)
+    } finally {
+      worker.terminate()
+    }
+  })
+
+  it('outlives its database: what the person cleared is gone, and new things are kept', async () => {
+    const name = freshName()
+    const [one, two] = [await store(name), await store(name)]
+    await one.set('a', { data: { n: 1 } })
+    await new Promise((resolve) => {
+      indexedDB.deleteDatabase(name).onsuccess = resolve
+    })
+    // The first to come back brings the key, and the others take it.
+    const later = await store(name)
+    await one.set('b', { data: { n: 2 } })
+    expect(await Promise.all([one.get('a'), two.get('a'), later.get('a')])).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+    await later.set('c', { data: { n: 3 } })
+    for (const each of [one, two, later, await store(name)]) {
+      expect([await each.get('b'), await each.get('c')]).toEqual([{ data: { n: 2 } }, { data: { n: 3 } }])
+    }
+  })
+
+  it('gives nothing more when it is closed', async () => {
+    const made = await store(freshName())
+    await made.set('a', { data: { n: 1 } })
+    made.close()
+    expect((await failure(made.get('a'))).code).toBe('ERR_CREDENTIALS_UNREADABLE')
+    expect((await failure(made.delete('a'))).code).toBe('ERR_CREDENTIALS_UNREADABLE')
+  })
+
+  it('says when a page that is shut in may keep nothing', async () => {
+    const real = Object.getOwnPropertyDescriptor(globalThis, 'sessionStorage') ?? {}
+    Object.defineProperty(globalThis, 'sessionStorage', {
+      configurable: true,
+      get: () => {
+        throw new DOMException('sandboxed', 'SecurityError')
+      },
+    })
+    try {
+      expect((await failure(store(freshName()))).code).toBe('ERR_CREDENTIALS_UNREADABLE')
+    } finally {
+      Object.defineProperty(globalThis, 'sessionStorage', real)
+    }
+  })
+
   it('says when the page may not store data', async () => {
     const full = {
       getItem: () => null,

@@ -9,6 +9,7 @@ import {
   memorySecretStore,
   secretProof,
   type Fetch,
+  type SecretStore,
 } from '@fhir-outbox/smart-auth'
 import { failure, json, type Sent } from './support/fake-fetch.js'
 import { base, issuer, peopleServer, redirectUri } from './support/people-server.js'
@@ -247,6 +248,36 @@ describe('completeLaunch', () => {
         },
       },
     )
+  })
+
+  it('takes the tokens back that it cannot keep', async () => {
+    const people = await peopleServer()
+    const store: SecretStore = {
+      ...people.store,
+      set: (id, record) =>
+        id.startsWith('session:') ? Promise.reject(new Error('no space')) : people.store.set(id, record),
+    }
+    const error = await failure(people.logIn({ store }, { store }))
+    expect(error.code).toBe('ERR_CREDENTIALS_UNWRITABLE')
+    expect(people.sentTo('/revoke').map(({ form }) => form.get('token'))).toEqual(['refresh-1', 'access-1'])
+  })
+
+  it('takes them back also when the app gives up meanwhile', async () => {
+    const people = await peopleServer()
+    const controller = new AbortController()
+    const fetch: Fetch = async (to, init) => {
+      if (to.endsWith('/Patient?_count=2&_elements=id')) controller.abort()
+      return people.fetch(to, init)
+    }
+    const given = people.logIn({ patientMode: 'single-patient' }, { fetch, signal: controller.signal })
+    await expect(given).rejects.toMatchObject({ name: 'AbortError' })
+    expect(people.sentTo('/revoke').map(({ form }) => form.get('token'))).toEqual(['refresh-1', 'access-1'])
+  })
+
+  it('begins and completes also where another record cannot be read', async () => {
+    const people = await peopleServer()
+    const store: SecretStore = { ...people.store, ids: () => Promise.reject(new Error('one of them is odd')) }
+    expect((await people.logIn({ store }, { store })).claims?.sub).toBe('person-1')
   })
 
   it('keeps accounts apart', async () => {

@@ -121,6 +121,22 @@ describe('dynamicClient with its own key', () => {
     expect(state.registrations).toBe(1)
   })
 
+  it('asks for no lock to use what is stored: the store may be for reading only', async () => {
+    const { state, client } = world()
+    const inner = memoryCredentialStore()
+    await client({ credentials: inner }).getToken({ url })
+    const shut = (): Promise<never> => Promise.reject(new Error('read-only file system'))
+    const credentials: CredentialStore = { ...inner, save: shut, exclusive: shut }
+    const tokens = client({ credentials })
+    for (let n = 0; n < 2; n += 1) expect(await tokens.getToken({ url })).toMatchObject({ value: 't' })
+    expect(state.registrations).toBe(1)
+    const empty: CredentialStore = { ...memoryCredentialStore(), exclusive: shut }
+    expect((await failure(client({ credentials: empty }).getToken({ url }))).code).toBe(
+      'ERR_AUTH_UNREACHABLE',
+    )
+    expect(state.registrations).toBe(1)
+  })
+
   it('registers again, once, when the server has forgotten the client', async () => {
     const { state, client } = world()
     const credentials = memoryCredentialStore()

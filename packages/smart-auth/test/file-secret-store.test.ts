@@ -136,6 +136,39 @@ describe('fileSecretStore', () => {
     expect(inspect(error, { depth: 9 })).not.toContain('marker')
   })
 
+  it('says when it cannot lock or list, and has nothing below a file', async () => {
+    await mkdir(join(directory, 'deep'))
+    await writeFile(folder, 'a file in the way')
+    for (const store of [open(), open({ directory: join(folder, 'below') })]) {
+      const locking = store.lock('a', async () => 'never')
+      expect((await failure(locking)).code).toBe('ERR_CREDENTIALS_UNWRITABLE')
+      expect([await store.get('a'), await store.ids()]).toEqual([undefined, []])
+    }
+  })
+
+  it('refuses to keep what it could not read again', async () => {
+    const store = open()
+    await store.set('a', { data })
+    const error = await failure(store.set('a', { data: { pad: 'x'.repeat(1_000_000) } }))
+    expect(error.code).toBe('ERR_CREDENTIALS_UNWRITABLE')
+    expect(await store.get('a')).toEqual({ data })
+  })
+
+  it('clears away what a process left that died while it wrote, and nothing that may be under way', async () => {
+    await open().set('a', { data })
+    const [file = ''] = await files()
+    const [old, fresh] = [`${file}.0123456789abcdef.tmp`, `${file}.fedcba9876543210.tmp`]
+    for (const each of [old, fresh, join(folder, 'not-ours.tmp')])
+      await writeFile(each, 'sealed', { mode: 0o600 })
+    const twoHoursAgo = new Date(Date.now() - 7_200_000)
+    await utimes(old, twoHoursAgo, twoHoursAgo)
+    await utimes(join(folder, 'not-ours.tmp'), twoHoursAgo, twoHoursAgo)
+    const store = open()
+    await store.set('a', { data })
+    expect(await files('.tmp')).toEqual([fresh, join(folder, 'not-ours.tmp')].toSorted())
+    expect(await store.get('a')).toEqual({ data })
+  })
+
   it('keeps a registered client with its key', async () => {
     const { kid, privateJwk } = await createClientKey()
     const client: StoredClient = {
@@ -229,9 +262,56 @@ describe('the lock of a name', () => {
     const store = open()
     await store.lock('a', async () => undefined)
     // A process that is certainly gone.
-    const pid = Number(execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }))
-    await plant(store, `${pid} ${hostname()} dead\n`)
+    await plant(store, await markOfTheDead(store))
     await expect(store.lock('a', async () => 'mine')).resolves.toBe('mine')
+  })
+
+  // Containers that share the network of their host have its name too, and numbers of their own.
+  it.runIf(process.platform === 'linux')(
+    'is not taken from a process whose number means nothing here',
+    async () => {
+      const store = open({ staleLockMs: 150 })
+      const mark = await markOfTheDead(store)
+      const elsewhere = mark.replace(/\d+(?=\] )/, '1')
+      expect([mark, elsewhere].map((each) => each.split(' ')[1])).toEqual([
+        expect.stringMatching(/^.+\/pid:\[\d+\]$/),
+        `${hostname()}/pid:[1]`,
+      ])
+      const path = await plant(store, elsewhere)
+      const beat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => undefined), 20)
+      let got = false
+      const lock = store.lock('a', async () => {
+        got = true
+      })
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      expect(got).toBe(false)
+      clearInterval(beat)
+      await lock
+    },
+  )
+
+  it('is taken over although the one before died while it took over, whatever the clock says since', async () => {
+    const store = open({ staleLockMs: 150 })
+    const mark = await markOfTheDead(store)
+    for (const offset of [86_400_000, -86_400_000]) {
+      const path = await plant(store, mark)
+      await writeFile(`${path}.take`, '', { mode: 0o600 })
+      const then = new Date(Date.now() + offset)
+      await utimes(`${path}.take`, then, then)
+      await expect(store.lock('a', async () => 'mine', AbortSignal.timeout(5_000))).resolves.toBe('mine')
+    }
+  })
+
+  it('does not lose what was done when it cannot be looked at afterwards', async () => {
+    const store = open()
+    const work = async (lease: { stillHeld(): Promise<boolean> }): Promise<string> => {
+      const [path = ''] = await files('.lock')
+      await rm(path)
+      await mkdir(path)
+      expect(await lease.stillHeld()).toBe(false)
+      return 'done'
+    }
+    await expect(store.lock('a', work)).resolves.toBe('done')
   })
 
   it('is taken over from another machine when it is silent, and from nobody who shows life', async () => {
@@ -260,6 +340,16 @@ describe('the lock of a name', () => {
     // What belongs to the other one stays.
     expect(await files('.lock')).toHaveLength(1)
   })
+
+  /** What the lock of a process of this machine looks like that is certainly gone. */
+  async function markOfTheDead(store: SecretStore): Promise<string> {
+    const pid = execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' }).trim()
+    let mark = ''
+    await store.lock('b', async () => {
+      mark = await readFile((await files('.lock'))[0] ?? '', 'utf8')
+    })
+    return mark.replace(/^\d+/, pid)
+  }
 
   /** Puts a lock for the name `a` where the store will look for it. */
   async function plant(store: SecretStore, mark: string): Promise<string> {

@@ -212,6 +212,30 @@ describe('the keys of the server', () => {
     expect(people.sentTo('/jwks')).toHaveLength(before + 2)
   })
 
+  it('are loaded for a new one also after the clock was set back', async () => {
+    const people = await peopleServer()
+    const session = await people.logIn()
+    const url = 'https://fhir.example.test/r4'
+    const signedBy = async (kid: string): Promise<void> => {
+      const pair = await generateKeyPair('ES256', { extractable: true })
+      people.bend.keys = [{ ...(await exportJWK(pair.publicKey)), kid, alg: 'ES256' }]
+      people.bend.idToken = async (make) =>
+        new SignJWT(claimsIn(await make({ nonce: undefined })))
+          .setProtectedHeader({ alg: 'ES256', kid })
+          .sign(pair.privateKey)
+    }
+    for (const [kid, setForward] of [
+      ['k2', 0],
+      ['k3', 0],
+      ['k4', -86_400_000],
+    ] as const) {
+      await signedBy(kid)
+      people.now += 120_000 + setForward
+      const { value } = await session.getToken({ url })
+      expect(await session.getToken({ url, rejected: value })).toMatchObject({ type: 'Bearer' })
+    }
+  })
+
   it('may have one name for two: each is tried', async () => {
     const other = { ...(await exportJWK((await generateKeyPair('ES256', { extractable: true })).publicKey)), kid: 'k1', alg: 'ES256' } // prettier-ignore
     const people = await peopleServer()

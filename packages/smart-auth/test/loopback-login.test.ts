@@ -111,6 +111,26 @@ describe('loopbackLogin', () => {
     expect(page?.body).not.toContain('guessed')
   })
 
+  it('does not wait for the browser to be closed, and takes no limit for none', async () => {
+    const people = await peopleServer()
+    const options = {
+      store: memorySecretStore(),
+      fhirBaseUrl: base,
+      clientId: 'app',
+      scope: 'patient/*.rs',
+      fetch: people.fetch,
+      now: () => people.now,
+      waitMs: Infinity,
+    }
+    const open = (text: string): Promise<never> => {
+      void visit(people.answer(new URL(text)))
+      return new Promise(() => undefined)
+    }
+    expect((await loopbackLogin({ ...options, open })).fhirBaseUrl).toBe(base)
+    const failing = (): Promise<never> => Promise.reject(new Error('no browser here'))
+    await expect(loopbackLogin({ ...options, open: failing })).rejects.toThrow('no browser here')
+  })
+
   it('ends when nobody comes back in time, and on demand', async () => {
     const late = await login(async () => undefined, { waitMs: 30 })
     expect((await failure(late.session)).code).toBe('ERR_CALLBACK_REFUSED')

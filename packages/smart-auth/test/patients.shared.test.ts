@@ -161,9 +161,26 @@ describe('selectPatient', () => {
     expect(session.patient).toBeUndefined()
   })
 
+  it('takes a token of the moment for each page', async () => {
+    const { people, session } = await begun(two)
+    const next = [{ relation: 'next', url: `${base}/Patient?page=2` }]
+    const fetch: typeof people.fetch = async (url, init) =>
+      url.includes('_count=20')
+        ? json({ resourceType: 'Bundle', entry: [], link: next })
+        : people.fetch(url, init)
+    const choose = async (pages: AsyncIterable<readonly PatientChoice[]>): Promise<string> => {
+      // Reading a page takes a person longer than a token lives.
+      for await (const page of pages) people.now += page.length === 0 ? 600_000 : 0
+      return 'a'
+    }
+    await selectPatient(session, { choose, fetch })
+    const last = people.sent.filter(({ url }) => url.includes('page=2')).at(-1)
+    expect(last?.headers['authorization']).toBe('Bearer access-2')
+  })
+
   it('refuses what is no id', async () => {
     const { session } = await begun(two)
-    for (const id of ['', 'Patient/a', '../x', 'a'.repeat(65)]) {
+    for (const id of ['', '.', '..', 'Patient/a', '../x', 'a'.repeat(65)]) {
       expect((await failure(session.setPatient(id))).code).toBe('ERR_INVALID_OPTIONS')
     }
   })

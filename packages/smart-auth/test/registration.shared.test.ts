@@ -133,6 +133,23 @@ describe('a dynamic client', () => {
     expect(bodyOf(server.sent[0])).toMatchObject({ software_statement: 'marker-statement' })
   })
 
+  it('keeps the habits of the server that the app has chosen for, after a restart as well', async () => {
+    const server = fakeFetch(({ url: to }) =>
+      to === registrationEndpoint
+        ? new Response('{"client_id":"c","client_secret":"a+b",}', { status: 201 })
+        : json({ access_token: 't', expires_in: '1800' }, 202),
+    )
+    const credentials = credentialsIn(memorySecretStore(), 'c')
+    const beforeRegistration = (): RegistrationMethod =>
+      appStoreReceipt({ receipt: async () => 'UkVD', antispam: 'a' })
+    for (let n = 0; n < 2; n += 1) {
+      const source = client(server, { credentials, beforeRegistration })
+      await expect(source.getToken({ url })).resolves.toMatchObject({ value: 't' })
+      expect(server.sent.at(-1)?.headers['authorization']).toBe(`Basic ${btoa('c:a%2Bb')}`)
+    }
+    expect(server.sent).toHaveLength(3)
+  })
+
   it('registers anew when its secret has expired, before it is used', async () => {
     let now = Date.parse('2031-05-06T07:08:09Z')
     let made = 0
@@ -229,7 +246,7 @@ describe('the management of a registration', () => {
     await updateRegistration(managed, { client_id: 'c', ...read.metadata, client_secret_expires_at: 0, client_name: 'N' }, { persist, fetch: server.fetch }) // prettier-ignore
     expect(bodyOf(server.sent.at(-1))).toEqual({ client_id: 'c', client_name: 'N' })
     expect(server.sent.at(-1)?.method).toBe('PUT')
-    expect(kept).toHaveLength(2)
+    expect(kept).toEqual(['marker-new', 'marker-new'])
   })
 
   it.each([
@@ -284,6 +301,28 @@ describe('an app that registers itself for people', () => {
     answer = { redirect_uris: ['https://evil.example.test/cb'] }
     expect((await failure(begin('openid x'))).code).toBe('ERR_REGISTRATION_FAILED')
     expect(await forgetLoginRegistration({ store: people.store, fhirBaseUrl: base }, { fetch })).toBe('left')
+  })
+})
+
+describe('an app that is registered for less than it asks', () => {
+  it('is not registered again for that with each login', async () => {
+    const people = await peopleServer({ configuration: { registration_endpoint: `${issuer}/register` } })
+    let made = 0
+    const fetch: typeof people.fetch = async (to, init) => {
+      if (to !== `${issuer}/register`) return people.fetch(to, init)
+      made += 1
+      return json({ client_id: `app-${made}`, scope: 'patient/*.rs' }, 201)
+    }
+    const registration = loginRegistration({ clientName: 'Diary' })
+    const login = {
+      store: people.store,
+      fhirBaseUrl: base,
+      registration,
+      redirectUri: 'https://app.example.test/cb',
+    }
+    for (let n = 0; n < 3; n += 1)
+      await beginLaunch({ ...login, scope: 'patient/*.rs offline_access', fetch })
+    expect(made).toBe(1)
   })
 })
 
@@ -353,6 +392,23 @@ describe('authFromSettings', () => {
     })
     expect(bodyOf(server.sent[2])).not.toHaveProperty('receipt-data')
     expect(bodyOf(server.sent[2])).toMatchObject({ scope: 'user/*.* openid profile' })
+  })
+
+  it('registers for a secret in the body where the settings want it there', async () => {
+    const server = fakeFetch(({ url: to }) =>
+      to === c3pro.registration_uri
+        ? json({ client_id: 'c', client_secret: 's' }, 201)
+        : json({ access_token: 't', token_type: 'bearer' }, 202),
+    )
+    const settings = { ...c3pro, secret_in_body: true }
+    const credentials = memoryCredentialStore()
+    await authFromSettings({ baseUrl: base, settings, credentials, fetch: server.fetch })?.getToken({ url })
+    expect(bodyOf(server.sent[0])).toMatchObject({ token_endpoint_auth_method: 'client_secret_post' })
+    expect(server.sent[1]?.headers).not.toHaveProperty('authorization')
+    expect(Object.fromEntries(server.sent[1]?.form ?? [])).toMatchObject({
+      client_id: 'c',
+      client_secret: 's',
+    })
   })
 
   it('knows an open server, and what it cannot do', () => {

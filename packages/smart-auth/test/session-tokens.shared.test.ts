@@ -146,6 +146,13 @@ describe('the tokens of a session', () => {
   it.each([
     ['an answer that is cut off', () => new Response('{"access_token":"acc')],
     ['an answer without a token', () => json({ token_type: 'Bearer' })],
+    [
+      'an answer that nobody can unfold',
+      () =>
+        new Response(
+          `{"access_token":"a","token_type":"Bearer","x":${'['.repeat(99_999)}${']'.repeat(99_999)}}`,
+        ),
+    ],
     ['time that has run out', () => new Promise<Response>(() => undefined)],
   ])('count %s as lost', async (_name, refresh) => {
     const { people, session } = await loggedIn(refresh, {
@@ -157,6 +164,16 @@ describe('the tokens of a session', () => {
       arrived: 'maybe',
     })
     expect(session.secrets().refreshToken).toBe('refresh-1')
+  })
+
+  it('are uncertain after an answer that nobody can use: the refresh token may be another one now', async () => {
+    const other = { token_type: 'DPoP', refresh_token: 'refresh-2' }
+    const { people, session } = await loggedIn(() => other)
+    people.now += 5 * minute
+    const error = await failure(session.getToken({ url }))
+    expect(error).toMatchObject({ code: 'ERR_LOGIN_REQUIRED', arrived: 'maybe' })
+    await failure(session.getToken({ url }))
+    expect(refreshes(people)).toEqual(['refresh-1'])
   })
 
   it('are uncertain after a crash between the request and its answer', async () => {
@@ -172,6 +189,33 @@ describe('the tokens of a session', () => {
 
   it.each([
     ['nobody answers', () => refused(), {}],
+    [
+      'no address answers in time',
+      () => {
+        throw new TypeError('fetch failed', {
+          cause: Object.assign(
+            new AggregateError([
+              Object.assign(new Error('a'), { code: 'ETIMEDOUT', syscall: 'connect' }),
+              Object.assign(new Error('b'), { code: 'ENETUNREACH', syscall: 'connect' }),
+            ]),
+            { code: 'ETIMEDOUT' },
+          ),
+        })
+      },
+      { arrived: 'no' },
+    ],
+    [
+      'the connection ends before it is secure',
+      () => {
+        throw new TypeError('fetch failed', {
+          cause: Object.assign(
+            new Error('Client network socket disconnected before secure TLS connection was established'),
+            { code: 'ECONNRESET' },
+          ),
+        })
+      },
+      { arrived: 'no' },
+    ],
     ['it answers 503', () => json({}, 503, { 'retry-after': '7' }), { status: 503, retryAfterMs: 7000 }],
     ['it answers 429', () => json({}, 429), { status: 429 }],
     ['it is temporarily unavailable', () => json({ error: 'temporarily_unavailable' }, 400), { status: 400 }],
@@ -183,6 +227,33 @@ describe('the tokens of a session', () => {
     people.bend.token = () => ({})
     expect(await session.getToken({ url })).toMatchObject({ value: 'access-3' })
     expect(refreshes(people)).toEqual(['refresh-1', 'refresh-1'])
+  })
+
+  it('are not taken for used up because the disk was full while nobody answered', async () => {
+    let full = false
+    const inner = memorySecretStore()
+    const store: SecretStore = {
+      ...inner,
+      async set(id, record) {
+        if (full) throw new Error('no space')
+        await inner.set(id, record)
+      },
+    }
+    const { people, session } = await loggedIn(
+      () => {
+        full = true
+        return refused()
+      },
+      { store },
+    )
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({
+      code: 'ERR_AUTH_UNREACHABLE',
+      arrived: 'no',
+    })
+    full = false
+    people.bend.token = () => ({})
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-3' })
   })
 
   it('need a person after invalid_grant, and only then is the refresh token gone', async () => {
@@ -258,6 +329,23 @@ describe('the tokens of a session', () => {
     expect(session.secrets()).toEqual({ idToken: expect.any(String) as string })
     expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
     expect(refreshes(people)).toHaveLength(1)
+  })
+
+  it('may be for less for a while, and then for all that was granted again, but for no more', async () => {
+    const scopes = [
+      'openid patient/*.rs',
+      'openid patient/Observation.rs',
+      'openid patient/*.rs',
+      'openid patient/*.cruds',
+    ]
+    const people = await peopleServer({ token: (_sent, n) => ({ scope: scopes[n - 1] }) })
+    const session = await people.logIn()
+    for (const scope of scopes.slice(1, 3)) {
+      people.now += 5 * minute
+      expect(await session.getToken({ url })).toMatchObject({ scope })
+    }
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
   })
 
   it.each([
@@ -359,6 +447,40 @@ describe('the tokens of a session', () => {
       expect(await failure(one.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
     }
     expect(await restoreSession({ store: people.store, fhirBaseUrl: base })).toBeUndefined()
+  })
+
+  it('are never those of somebody who logged in later in the same place', async () => {
+    const { people, session } = await loggedIn()
+    people.bend.claims = { sub: 'person-2' }
+    const later = await people.logIn()
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(session.claims?.sub).toBe('person-1')
+    expect(session.secrets().accessToken).not.toBe(later.secrets().accessToken)
+    await failure(session.setPatient('p9'))
+    expect(await later.getToken({ url })).toMatchObject({ type: 'Bearer' })
+    expect(later.patient).toBeUndefined()
+    expect(await session.end()).toBe('revoked')
+    expect(people.sentTo('/revoke').map(({ form }) => form.get('token'))).toEqual(['refresh-1', 'access-1'])
+    expect(await later.getToken({ url })).toMatchObject({ type: 'Bearer' })
+  })
+
+  it('are never those of a login for another patient', async () => {
+    const people = await peopleServer({ token: (_sent, n) => ({ patient: n === 1 ? 'p1' : 'p2' }) })
+    const session = await people.logIn()
+    await people.logIn()
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    expect(session.patient).toBe('p1')
+  })
+
+  it('are those of a new login of the same person, by the client of that login', async () => {
+    const { people, session } = await loggedIn(() => json({ error: 'invalid_grant' }, 400))
+    people.now += 5 * minute
+    expect(await failure(session.getToken({ url }))).toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    people.bend.token = () => ({})
+    await people.logIn()
+    expect(await session.getToken({ url })).toMatchObject({ value: 'access-3' })
   })
 
   it('need a person when there is nothing to refresh with', async () => {

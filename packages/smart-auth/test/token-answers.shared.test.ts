@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { clientCredentials } from '@fhir-outbox/smart-auth'
+import { clientCredentials, introspect, revoke } from '@fhir-outbox/smart-auth'
 import { failure, fakeFetch, json, token } from './support/fake-fetch.js'
 
 const url = 'https://fhir.example.test/r4/Observation'
@@ -31,6 +31,24 @@ describe('an answer of the token endpoint', () => {
     expect(error).toMatchObject({ code: 'ERR_LOGIN_REQUIRED', oauthError })
     expect(error.message).toContain(`${oauthError}: because`)
     expect(error.hint).not.toBe('')
+  })
+
+  it.each([
+    ['Tue, 01 Jan 2030 00:10:00 GMT', '600 seconds behind'],
+    ['Mon, 31 Dec 2029 23:50:00 GMT', '600 seconds ahead of'],
+  ])('tells a refused client whose clock is off (%s)', async (date, said) => {
+    const answer = (): Response => json({ error: 'invalid_client' }, 401, { date })
+    const { hint } = await failure(ask(answer))
+    expect(hint).toContain(`This machine's clock is ${said}`)
+    const { hint: other } = await failure(ask(() => json({ error: 'invalid_scope' }, 400, { date })))
+    expect(other).not.toContain('clock')
+  })
+
+  it('says nothing of a clock that is right, or that nobody knows', async () => {
+    for (const date of ['Tue, 01 Jan 2030 00:01:00 GMT', 'soon']) {
+      const { hint } = await failure(ask(() => json({ error: 'invalid_client' }, 401, { date })))
+      expect(hint).not.toContain("This machine's clock")
+    }
   })
 
   it('401 without a reason needs a person', async () => {
@@ -131,5 +149,36 @@ describe('an answer of the token endpoint', () => {
     expect(error.message.length).toBeLessThan(400)
     expect(error.message).not.toMatch(/[\r\n<>\u202e]/)
     expect(error.message).toContain('invalid_client: bad b client /b long')
+  })
+})
+
+describe('a refusal by another endpoint', () => {
+  const at = 'https://auth.example.test'
+  it.each([
+    ['revocation', 400, { error: 'unsupported_token_type' }, 'ERR_LOGIN_REQUIRED'],
+    ['revocation', 404, {}, 'ERR_AUTH_UNREACHABLE'],
+    ['introspection', 401, { error: 'invalid_client' }, 'ERR_LOGIN_REQUIRED'],
+    ['introspection', 503, {}, 'ERR_AUTH_UNREACHABLE'],
+  ])('names the %s endpoint (%i)', async (kind, status, body, code) => {
+    const { fetch } = fakeFetch(() => json(body, status))
+    const asked =
+      kind === 'revocation'
+        ? revoke('marker-token', { revocationEndpoint: `${at}/r`, clientId: 'c', fetch })
+        : introspect('marker-token', { introspectionEndpoint: `${at}/i`, clientId: 'c', fetch })
+    const error = await failure(asked)
+    expect(error).toMatchObject({ code, status })
+    expect(error.message).toContain(`refused the ${kind} request with ${status}`)
+    expect(`${error.message} ${error.hint}`).not.toContain('token endpoint')
+    if (code === 'ERR_AUTH_UNREACHABLE') expect(error.hint).toContain(`the ${kind} endpoint`)
+  })
+
+  it.each([
+    ['text', new Response('ok')],
+    ['a list', json([])],
+    ['an endless answer', json({ active: true, pad: 'x'.repeat(300_000) })],
+  ])('%s does not say whether a token is active', async (_name, answer) => {
+    const { fetch } = fakeFetch(() => answer)
+    const asked = introspect('marker-token', { introspectionEndpoint: `${at}/i`, clientId: 'c', fetch })
+    expect(await failure(asked)).toMatchObject({ code: 'ERR_AUTH_UNREACHABLE', status: 200 })
   })
 })

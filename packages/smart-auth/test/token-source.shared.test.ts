@@ -237,6 +237,28 @@ describe('a token source', () => {
     await expect(tokens.getToken({ url })).resolves.toMatchObject({ value: 't' })
   })
 
+  it('limits the time of discovery as it is told, and takes no limit for none', async () => {
+    const hanging = fakeFetch(() => new Promise<Response>(() => undefined))
+    const options = { fhirBaseUrl: 'https://fhir.example.test/r4', clientId: 'c', clientSecret: 'secret' }
+    const error = await failure(
+      clientCredentials({ ...options, fetch: hanging.fetch, timeoutMs: 20 }).getToken({
+        url: options.fhirBaseUrl,
+      }),
+    )
+    expect(error.message).toContain('within 20 ms')
+    const slow = fakeFetch(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      return token('t')
+    })
+    const endless = {
+      tokenEndpoint: 'https://auth.example.test/token',
+      timeoutMs: Infinity,
+      fetch: slow.fetch,
+    }
+    const source = clientCredentials({ ...options, ...endless })
+    expect(await source.getToken({ url: options.fhirBaseUrl })).toMatchObject({ value: 't' })
+  })
+
   it('reports a failed discovery as "try later"', async () => {
     const server = fakeFetch(() => json({}, 404))
     const tokens = clientCredentials({

@@ -1,14 +1,18 @@
 import type { CryptoKey } from 'jose'
 import { AuthError } from '../errors.js'
 import { isRecord } from '../internal/json.js'
+import { transactionsIn } from '../internal/login-transaction.js'
 import { openRecord, sealedFromText, sealedToText, sealRecord } from '../internal/sealed-record.js'
 import type { LoginTransactions, SecretStore } from '../secret-store.js'
-import { openDatabase } from './database.js'
+import { openDatabase, storageRefused, unwritable } from './database.js'
 
 export interface BrowserStoreOptions {
   /** Name of the IndexedDB database. Default `fhir-outbox-auth`. */
   readonly name?: string
-  /** Where logins under way lie, sealed. Default: the `sessionStorage` of this tab. */
+  /**
+   * Where logins under way lie, sealed. Default: the `sessionStorage` of this tab; in a worker, which belongs to no tab,
+   * the database.
+   */
   readonly tabStorage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
 }
 
@@ -23,7 +27,8 @@ const loginPrefix = 'fhir-outbox-login:'
 
 /**
  * Keeps secrets in IndexedDB, sealed with a key that no script can take out of the browser; private keys of clients
- * lie there as non-extractable keys. Locks hold between tabs and workers. Logins under way belong to one tab.
+ * lie there as non-extractable keys. Locks hold between tabs and workers. Logins under way belong to one tab, or to the
+ * workers of this site.
  *
  * This protects what lies on the disk. Script that an attacker gets into the page can use the store as the page can.
  *
@@ -37,20 +42,20 @@ export async function openBrowserStore(options: BrowserStoreOptions = {}): Promi
       hint: 'Serve the page by https, or from 127.0.0.1.',
     })
   }
-  const database = await openDatabase(name)
-  const made = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, [
-    'encrypt',
-    'decrypt',
-  ])
-  const kept: unknown = await database.putFirst(keyName, made)
-  if (!isCryptoKey(kept)) {
-    throw new AuthError('ERR_CREDENTIALS_UNREADABLE', `The database ${name} holds no usable key`, {
-      hint: 'Delete the data of this site, and log in again.',
-    })
-  }
-  const key = kept
+  const tab = options.tabStorage ?? storageOfTab()
+  const algorithm = { name: 'AES-GCM', length: 256 }
+  let key = await crypto.subtle.generateKey(algorithm, false, ['encrypt', 'decrypt'])
+  const database = await openDatabase(name, async (putFirst) => {
+    const kept = await putFirst(keyName, key)
+    if (!isCryptoKey(kept)) {
+      throw new AuthError('ERR_CREDENTIALS_UNREADABLE', `The database ${name} holds no usable key`, {
+        hint: 'Delete the data of this site, and log in again.',
+      })
+    }
+    key = kept
+  })
 
-  return {
+  const store: SecretStore = {
     supports: { cryptoKeys: true },
     async get(id) {
       const value = await database.get(recordPrefix + id)
@@ -60,11 +65,14 @@ export async function openBrowserStore(options: BrowserStoreOptions = {}): Promi
       return { data, ...(isCryptoKey(own) ? { key: own } : {}) }
     },
     async set(id, record) {
-      const sealed = await sealRecord(id, record.data, key)
-      await database.put(recordPrefix + id, {
-        sealed,
-        ...(record.key === undefined ? {} : { key: record.key }),
-      })
+      const own = record.key === undefined ? {} : { key: record.key }
+      let used: CryptoKey
+      do {
+        // The database may have been opened anew, with the key of another tab.
+        await database.ready()
+        used = key
+        await database.put(recordPrefix + id, { sealed: await sealRecord(id, record.data, used), ...own })
+      } while (used !== key)
     },
     delete: (id) => database.delete(recordPrefix + id),
     async ids() {
@@ -87,8 +95,17 @@ export async function openBrowserStore(options: BrowserStoreOptions = {}): Promi
       )
       return (done as { value: T }).value
     },
-    transactions: tabTransactions(options.tabStorage ?? sessionStorage, key),
-    close: () => database.close(),
+  }
+  const transactions = tab === undefined ? transactionsIn(store, Date.now) : tabTransactions(tab, () => key)
+  return { ...store, transactions, close: () => database.close() }
+}
+
+/** Undefined in workers. A page that is shut in may have one that it must not touch. */
+function storageOfTab(): Storage | undefined {
+  try {
+    return typeof sessionStorage === 'undefined' ? undefined : sessionStorage
+  } catch (error) {
+    throw storageRefused('The storage of this tab', error)
   }
 }
 
@@ -99,22 +116,20 @@ function isCryptoKey(value: unknown): value is CryptoKey {
 /** Another tab has no login of this one: its web storage is its own. */
 function tabTransactions(
   storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>,
-  key: CryptoKey,
+  key: () => CryptoKey,
 ): LoginTransactions {
   return {
     async put(id, { data }) {
       try {
-        storage.setItem(loginPrefix + id, sealedToText(await sealRecord(id, data, key)))
-      } catch {
-        throw new AuthError('ERR_CREDENTIALS_UNWRITABLE', 'The login could not be noted in this tab', {
-          hint: 'Allow this site to store data.',
-        })
+        storage.setItem(loginPrefix + id, sealedToText(await sealRecord(id, data, key())))
+      } catch (error) {
+        throw unwritable('The storage of this tab', error)
       }
     },
     async take(id) {
       const text = storage.getItem(loginPrefix + id)
       storage.removeItem(loginPrefix + id)
-      return text === null ? undefined : { data: await openRecord(id, sealedFromText(text), key) }
+      return text === null ? undefined : { data: await openRecord(id, sealedFromText(text), key()) }
     },
   }
 }

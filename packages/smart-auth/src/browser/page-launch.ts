@@ -1,5 +1,6 @@
 import { beginLaunch, type BeginLaunchOptions } from '../begin-launch.js'
 import { completeLaunch, type CompleteLaunchOptions } from '../complete-launch.js'
+import { answerParameters, tokenParameters } from '../internal/callback.js'
 import type { Session } from '../session.js'
 
 /**
@@ -46,18 +47,6 @@ export async function returnFromLogin(
   return callbackUrl === undefined ? undefined : completeLaunch({ ...options, callbackUrl })
 }
 
-const answerParameters = [
-  'code',
-  'state',
-  'iss',
-  'error',
-  'error_description',
-  'error_uri',
-  'session_state',
-  'response',
-]
-const tokenParameters = ['access_token', 'id_token', 'refresh_token', 'token_type']
-
 function takeCallback(): string | undefined {
   const url = new URL(location.href)
   const fragment = new URLSearchParams(url.hash.slice(1))
@@ -66,7 +55,7 @@ function takeCallback(): string | undefined {
     url.searchParams.has('state') && (url.searchParams.has('code') || url.searchParams.has('error'))
   if (!leaked && !answered) return undefined
   const clean = new URL(url)
-  for (const name of [...answerParameters, ...tokenParameters]) clean.searchParams.delete(name)
+  for (const name of [...answerParameters, ...tokenParameters, 'response']) clean.searchParams.delete(name)
   if (tokenParameters.some((name) => fragment.has(name))) clean.hash = ''
   history.replaceState(history.state, '', clean.href)
   return url.href

@@ -8,8 +8,22 @@ export function callbackRefused(reason: string, hint = 'Log in again, from the a
   return new AuthError('ERR_CALLBACK_REFUSED', `The answer to the login ${reason}`, { hint })
 }
 
-/** Members of flows that put tokens into addresses: never asked for, so never taken. */
-const leftovers = ['access_token', 'id_token', 'refresh_token', 'token_type', 'response']
+/** What a server adds to the redirect address. */
+export const answerParameters: readonly string[] = [
+  'code',
+  'state',
+  'iss',
+  'error',
+  'error_description',
+  'error_uri',
+  'session_state',
+]
+
+/** What flows put there that have tokens in addresses. */
+export const tokenParameters: readonly string[] = ['access_token', 'id_token', 'refresh_token', 'token_type']
+
+/** Never asked for, so never taken. */
+const leftovers = [...tokenParameters, 'response']
 
 export interface Callback {
   readonly url: URL
@@ -36,7 +50,7 @@ export function readCallback(callbackUrl: string): Callback {
 function isRedirect(url: URL, redirectUri: string): boolean {
   const came = new URL(url)
   came.hash = ''
-  for (const name of ['code', 'state', 'iss', 'error', 'error_description', 'error_uri', 'session_state']) {
+  for (const name of answerParameters) {
     came.searchParams.delete(name)
   }
   const wanted = new URL(redirectUri)

@@ -96,6 +96,8 @@ export function createClientKeeper(options: ClientKeeperOptions): ClientKeeper {
 
   return {
     async current() {
+      // Reading needs no lock, and a store may be for reading only.
+      if (unsaved === undefined) known ??= await inTurn(load)
       if (unsaved === undefined && known !== undefined && !hasExpired(known)) return known
       return alone(async () => {
         if (unsaved !== undefined) return keep(unsaved)
@@ -118,15 +120,16 @@ export function createClientKeeper(options: ClientKeeperOptions): ClientKeeper {
         return keep(await register(refused.confirmed ? 1 : refused.replacements + 1))
       }),
 
-    confirm: (client) =>
-      alone(async () => {
-        if (client.confirmed) return
+    async confirm(client) {
+      if (client.confirmed) return
+      await alone(async () => {
         const confirmed = { ...client, confirmed: true, replacements: 0 }
         const stored = await load()
         if (stored === undefined || stored.clientId !== client.clientId) return
         await save(confirmed)
         known = confirmed
-      }),
+      })
+    },
 
     stored: () => inTurn(async () => unsaved ?? (await load())),
 

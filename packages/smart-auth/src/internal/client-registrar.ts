@@ -62,13 +62,14 @@ export async function registerNewClient(
     })
   }
   const { fetch, now, timeoutMs, trace } = connection
+  const metadata = requestMembers(options, method, addition, key)
   let registered: RegisteredClient
   try {
     registered = await registerClient({
       ...omitUndefined({ headers, initialAccessToken, secrets, fetch, now, timeoutMs, trace }),
       registrationEndpoint: url,
       profile: method.profile,
-      metadata: requestMembers(options, method, addition, key),
+      metadata,
     })
   } finally {
     // The token has done its work; a server that will not take it back must not undo the registration.
@@ -76,10 +77,11 @@ export async function registerNewClient(
   }
   tracer(connection)('client-registered', { detail: method.credential })
   return {
-    ...credentials(registered, method, key, url),
+    ...credentials(registered, method, key, url, metadata['token_endpoint_auth_method']),
     version: 1,
     server: options.server,
     clientId: registered.clientId,
+    profile: method.profile,
     registeredAt: (connection.now ?? Date.now)(),
     confirmed: false,
     replacements,
@@ -127,11 +129,13 @@ function requestMembers(
     scope: options.scope,
     grant_types: [grants[method.credential]],
     // RFC 7591 defaults to the code flow: a client without redirects must say that it has none.
-    ...(key === undefined ? {} : { response_types: [], redirect_uris: [] }),
+    ...(key === undefined
+      ? { token_endpoint_auth_method: 'client_secret_basic' }
+      : { response_types: [], redirect_uris: [] }),
     ...options.metadata,
     ...addition.members,
     ...(key === undefined
-      ? { token_endpoint_auth_method: 'client_secret_basic' }
+      ? {}
       : {
           ...(method.credential === 'device-key'
             ? { token_endpoint_auth_method: 'none' }
@@ -147,6 +151,7 @@ function credentials(
   method: RegistrationMethod,
   key: NewKey | undefined,
   url: string,
+  asked: unknown,
 ): Pick<StoredClient, 'authMethod' | 'clientSecret' | 'clientSecretExpiresAt' | 'key'> {
   const { origin, pathname } = new URL(url)
   const grant = grants[method.credential]
@@ -156,9 +161,6 @@ function credentials(
       'Have the server allow this grant to clients that register themselves.',
     )
   }
-  const asked = { key: 'private_key_jwt', secret: 'client_secret_basic', 'device-key': 'none' }[
-    method.credential
-  ]
   const authMethod = registered.tokenEndpointAuthMethod ?? asked
   const byKey = method.credential === 'device-key' ? authMethod === 'none' : authMethod === 'private_key_jwt'
   if (byKey && key !== undefined) {

@@ -28,6 +28,9 @@ export interface ExchangeRequest {
 // thrown HTTPError would hide the answer. The platform's fetch ignores them.
 const kyOptions = { retry: 0, throwHttpErrors: false, timeout: false }
 
+/** The longest delay that a timer takes everywhere. */
+export const longestTimerMs = 2_147_483_647
+
 async function readBounded(response: Response, maxBytes: number): Promise<string | undefined> {
   if (response.body === null) return ''
   const reader = response.body.getReader()
@@ -58,7 +61,8 @@ export async function exchange(
 ): Promise<Answer> {
   throwIfAborted(request.signal)
   const send: Fetch = connection.fetch ?? ((target, init) => fetch(target, init))
-  const timeoutMs = connection.timeoutMs ?? defaultTimeoutMs
+  // Timers that are asked for more fire at once.
+  const timeoutMs = Math.min(connection.timeoutMs ?? defaultTimeoutMs, longestTimerMs)
   const controller = new AbortController()
   let stop: (error: unknown) => void = () => undefined
   // A sender may ignore the signal, so the wait itself ends too.

@@ -2,12 +2,12 @@ import { AuthError } from '../errors.js'
 import type { ConnectionOptions } from '../types.js'
 import { exchange } from './exchange.js'
 import { isRecord, parseJsonObject, stringMember, type JsonRecord } from './json.js'
-import { isPassingStatus } from './token-failure.js'
-import { displayUrl } from './url.js'
+import { notServed } from './token-failure.js'
 
 export interface FhirRead {
   readonly fhirBaseUrl: string
-  readonly accessToken: string
+  /** An access token that is good now. */
+  readonly token: () => Promise<string>
   readonly connection: ConnectionOptions
   readonly signal: AbortSignal | undefined
 }
@@ -20,17 +20,15 @@ export async function searchPage(url: URL, read: FhirRead): Promise<JsonRecord> 
       hint: 'The server links to another origin; report it to its operator.',
     })
   }
-  const headers = { accept: 'application/fhir+json', authorization: `Bearer ${read.accessToken}` }
+  const headers = { accept: 'application/fhir+json', authorization: `Bearer ${await read.token()}` }
   const request = { method: 'GET' as const, headers, maxBytes: 4_194_304, signal: read.signal }
   const answer = await exchange(url, request, read.connection, 30_000)
   const body = answer.complete && answer.status === 200 ? parseJsonObject(answer.text) : undefined
   if (body?.['resourceType'] !== 'Bundle') {
-    const passing = isPassingStatus(answer.status)
-    throw new AuthError(
-      passing ? 'ERR_AUTH_UNREACHABLE' : 'ERR_NO_SINGLE_PATIENT',
-      `GET ${displayUrl(url)} answered ${answer.status} without patients`,
-      { hint: passing ? 'Try later.' : 'This login may not search for patients.', status: answer.status },
-    )
+    throw notServed(url, answer.status, 'without patients', {
+      code: 'ERR_NO_SINGLE_PATIENT',
+      hint: 'This login may not search for patients.',
+    })
   }
   return body
 }
@@ -74,5 +72,11 @@ export function patientIdOf(fhirUser: unknown, fhirBaseUrl: string): string | un
   if (typeof fhirUser !== 'string') return undefined
   const base = `${fhirBaseUrl}/`
   const relative = fhirUser.startsWith(base) ? fhirUser.slice(base.length) : fhirUser
-  return /^\/?Patient\/([A-Za-z0-9.-]{1,64})$/.exec(relative)?.[1]
+  const id = /^\/?Patient\/(.*)$/s.exec(relative)?.[1]
+  return id !== undefined && isId(id) ? id : undefined
+}
+
+/** An id as FHIR allows it, and fit for an address: a path of dots would lead elsewhere. */
+export function isId(text: string): boolean {
+  return /^(?!\.{1,2}$)[A-Za-z0-9.-]{1,64}$/.test(text)
 }

@@ -2,13 +2,12 @@ import type { AuthorizationServer, ClientAuth } from 'oauth4webapi'
 import type { ConnectionOptions } from '../types.js'
 import { exchange } from './exchange.js'
 import type { JsonRecord } from './json.js'
-import { parseAnswer, tokenFailure } from './token-failure.js'
+import { parseAnswer, tokenFailure, type EndpointName } from './token-failure.js'
 import { displayUrl, parseUrlOption } from './url.js'
 
 export interface FormRequest {
+  readonly kind: Exclude<EndpointName, 'token'>
   readonly endpoint: string
-  /** The name of the option, for messages. */
-  readonly name: string
   readonly fields: Readonly<Record<string, string>>
   readonly clientId: string
   readonly auth: ClientAuth
@@ -16,10 +15,17 @@ export interface FormRequest {
   readonly signal: AbortSignal | undefined
 }
 
-/** An authenticated POST to an endpoint that is not the token endpoint; the JSON object it answers, if any. */
-export async function formRequest(request: FormRequest): Promise<JsonRecord | undefined> {
-  const { fields, connection, signal } = request
-  const url = parseUrlOption(request.endpoint, request.name)
+/** What the endpoint answered with a 2xx, and the JSON object in it, if any. */
+export interface FormAnswer {
+  readonly status: number
+  readonly where: string
+  readonly body: JsonRecord | undefined
+}
+
+/** An authenticated POST to an endpoint that is not the token endpoint. */
+export async function formRequest(request: FormRequest): Promise<FormAnswer> {
+  const { kind, fields, connection, signal } = request
+  const url = parseUrlOption(request.endpoint, `${kind}Endpoint`)
   const body = new URLSearchParams(fields)
   const headers = new Headers({
     accept: 'application/json',
@@ -35,14 +41,15 @@ export async function formRequest(request: FormRequest): Promise<JsonRecord | un
     signal,
   }
   const answer = await exchange(url, sent, connection, 30_000)
-  const parsed = parseAnswer(answer, 'smart')
+  const where = `POST ${displayUrl(url)}`
   if (answer.status < 200 || answer.status > 299) {
     throw tokenFailure(answer, {
-      where: `POST ${displayUrl(url)}`,
+      endpoint: kind,
+      where,
       profile: 'smart',
       secrets: [...body.values(), headers.get('authorization')?.replace(/^\S+ /, '') ?? ''],
       now: (connection.now ?? Date.now)(),
     })
   }
-  return parsed
+  return { status: answer.status, where, body: parseAnswer(answer, 'smart') }
 }

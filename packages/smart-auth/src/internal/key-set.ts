@@ -7,12 +7,10 @@ import {
   type JWK,
   type JWSHeaderParameters,
 } from 'jose'
-import { AuthError } from '../errors.js'
 import type { ConnectionOptions } from '../types.js'
 import { exchange } from './exchange.js'
 import { isRecord, parseJsonObject } from './json.js'
-import { isPassingStatus } from './token-failure.js'
-import { displayUrl } from './url.js'
+import { notServed } from './token-failure.js'
 
 const maxBytes = 262_144
 const maxKeys = 200
@@ -29,7 +27,7 @@ export type KeysFor = (header: JWSHeaderParameters, token: FlattenedJWSInput) =>
 export function remoteKeySet(jwksUri: string, connection: ConnectionOptions): KeysFor {
   const url = new URL(jwksUri)
   let loading: Promise<JSONWebKeySet> | undefined
-  let reloadFrom = -Infinity
+  let reloadedAt: number | undefined
 
   const load = (): Promise<JSONWebKeySet> => {
     const started = loadKeys(url, connection)
@@ -43,8 +41,10 @@ export function remoteKeySet(jwksUri: string, connection: ConnectionOptions): Ke
   return async (header, token) => {
     const first = await matching(await (loading ?? load()), header, token)
     const now = (connection.now ?? Date.now)()
-    if (first.length > 0 || now < reloadFrom) return first
-    reloadFrom = now + reloadPauseMs
+    if (first.length > 0) return first
+    // A clock that was set back does not make the pause longer.
+    if (reloadedAt !== undefined && now >= reloadedAt && now - reloadedAt < reloadPauseMs) return first
+    reloadedAt = now
     return matching(await load(), header, token)
   }
 }
@@ -72,11 +72,9 @@ async function loadKeys(url: URL, connection: ConnectionOptions): Promise<JSONWe
   const answer = await exchange(url, request, connection, 10_000)
   const listed = answer.status === 200 && answer.complete ? parseJsonObject(answer.text)?.['keys'] : undefined
   if (!Array.isArray(listed) || listed.length > maxKeys) {
-    const passing = isPassingStatus(answer.status)
-    const message = `GET ${displayUrl(url)} answered ${answer.status} without a usable key set`
-    throw new AuthError(passing ? 'ERR_AUTH_UNREACHABLE' : 'ERR_ID_TOKEN_REFUSED', message, {
-      hint: passing ? 'Try later.' : 'Report it to the operator of the server.',
-      status: answer.status,
+    throw notServed(url, answer.status, 'without a usable key set', {
+      code: 'ERR_ID_TOKEN_REFUSED',
+      hint: 'Report it to the operator of the server.',
     })
   }
   return { keys: listed.filter(isPublicKey) }

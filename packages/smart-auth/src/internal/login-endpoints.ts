@@ -1,11 +1,10 @@
-import { discover, type SmartConfiguration } from '../discover.js'
+import { discover, fetchDocument, unreachable, type SmartConfiguration } from '../discover.js'
 import { AuthError } from '../errors.js'
 import type { ConnectionOptions } from '../types.js'
-import { exchange } from './exchange.js'
-import { parseJsonObject, stringListMember, stringMember, type JsonRecord } from './json.js'
+import { stringListMember, stringMember, type JsonRecord } from './json.js'
 import { omitUndefined } from './omit-undefined.js'
 import { isPassingStatus } from './token-failure.js'
-import { appendPath, displayUrl, isLoopback, parseUrlOption } from './url.js'
+import { assertStated, displayUrl, parseStated, parseUrlOption } from './url.js'
 
 /** Where a person logs in. Given by the app, nothing is discovered. */
 export interface LoginEndpoints {
@@ -44,6 +43,7 @@ export async function loginEndpoints(request: LoginEndpointsRequest): Promise<Lo
     ...omitUndefined({
       fetch: connection.fetch,
       now: connection.now,
+      timeoutMs: connection.timeoutMs,
       trace: connection.trace,
       endpointOrigins: request.endpointOrigins,
       signal,
@@ -56,7 +56,7 @@ export async function loginEndpoints(request: LoginEndpointsRequest): Promise<Lo
     })
   }
   const issuer = request.issuer ?? found.issuer
-  const oidc = issuer === undefined || !wantsIdToken ? undefined : await oidcMetadata(issuer, base, request)
+  const oidc = issuer === undefined || !wantsIdToken ? undefined : await oidcMetadata(issuer, request)
   const metadata: JsonRecord = { ...found.raw, ...oidc }
   return omitUndefined({
     authorizationEndpoint,
@@ -78,9 +78,9 @@ function scopesOf(oidc: JsonRecord | undefined): SmartConfiguration['scopesSuppo
 }
 
 function checkGiven(given: LoginEndpoints, wantsIdToken: boolean): LoginEndpoints {
-  parseUrlOption(given.authorizationEndpoint, 'authorizationEndpoint')
-  parseUrlOption(given.tokenEndpoint, 'tokenEndpoint')
   for (const name of [
+    'authorizationEndpoint',
+    'tokenEndpoint',
     'jwksUri',
     'registrationEndpoint',
     'revocationEndpoint',
@@ -91,7 +91,7 @@ function checkGiven(given: LoginEndpoints, wantsIdToken: boolean): LoginEndpoint
   }
   if (wantsIdToken && (given.issuer === undefined || given.jwksUri === undefined)) {
     throw new AuthError('ERR_INVALID_OPTIONS', 'An id_token can be checked only with issuer and jwksUri', {
-      hint: 'Add issuer and jwksUri to the endpoints, leave them all out, or do not ask for openid.',
+      hint: 'Give the endpoints with issuer and jwksUri, or do not ask for openid.',
     })
   }
   return given
@@ -103,27 +103,21 @@ function checkGiven(given: LoginEndpoints, wantsIdToken: boolean): LoginEndpoint
  */
 async function oidcMetadata(
   issuer: string,
-  base: URL,
-  { connection, signal }: LoginEndpointsRequest,
+  { base, endpointOrigins, issuer: given, connection, signal }: LoginEndpointsRequest,
 ): Promise<JsonRecord | undefined> {
-  const url = appendPath(
-    parseUrlOption(issuer, 'The issuer that the server states'),
-    '.well-known/openid-configuration',
-  )
-  const request = {
-    method: 'GET' as const,
-    headers: { accept: 'application/json' },
-    maxBytes: 262_144,
-    signal,
-  }
-  const answer = await exchange(url, request, connection, 10_000)
-  if (isPassingStatus(answer.status)) {
-    throw new AuthError('ERR_AUTH_UNREACHABLE', `GET ${displayUrl(url)} answered ${answer.status}`, {
-      hint: 'Try later.',
-      status: answer.status,
-    })
-  }
-  const body = answer.status === 200 && answer.complete ? parseJsonObject(answer.text) : undefined
+  // An issuer that the app names is one it trusts, wherever it is.
+  const stated = given === undefined
+  const what = stated ? 'The issuer that the server states' : 'issuer'
+  const own = stated ? parseStated(issuer, what) : parseUrlOption(issuer, what)
+  const origins = stated ? endpointOrigins : endpointOrigins && [...endpointOrigins, own.origin]
+  assertStated(own, what, base, origins)
+  const document = await fetchDocument(own, '.well-known/openid-configuration', 262_144, {
+    ...connection,
+    ...(signal === undefined ? {} : { signal }),
+  })
+  const { url, body } = document
+  if (document.failure !== undefined) throw document.failure
+  if (isPassingStatus(document.status)) throw unreachable(document)
   if (body === undefined) return undefined
   if (body['issuer'] !== issuer) {
     throw new AuthError('ERR_DISCOVERY_FAILED', `${displayUrl(url)} is the metadata of another issuer`, {
@@ -132,12 +126,8 @@ async function oidcMetadata(
   }
   const keys = stringMember(body, 'jwks_uri')
   if (keys !== undefined) {
-    const parsed = parseUrlOption(keys, 'The jwks_uri that the issuer states')
-    if (parsed.protocol === 'http:' && !isLoopback(base)) {
-      throw new AuthError('ERR_INSECURE_URL', 'The jwks_uri that the issuer states must be https', {
-        hint: 'Report it to the operator of the server.',
-      })
-    }
+    const member = 'The jwks_uri that the issuer states'
+    assertStated(parseStated(keys, member), member, base, origins)
   }
   return body
 }

@@ -44,12 +44,8 @@ export function transactionsIn(store: SecretStore, now: () => number): LoginTran
   if (store.transactions !== undefined) return store.transactions
   return {
     async put(id, record) {
-      for (const old of await store.ids()) {
-        if (!old.startsWith(prefix)) continue
-        const known = await store.get(old).catch(() => undefined)
-        const expiresAt = known?.data['expiresAt']
-        if (typeof expiresAt === 'number' && expiresAt < now()) await store.delete(old)
-      }
+      // Housekeeping only: whatever is wrong with another record, this login may begin.
+      await forgetOverdue(store, now()).catch(() => undefined)
       await store.set(id, record)
     },
     take: (id) =>
@@ -61,23 +57,29 @@ export function transactionsIn(store: SecretStore, now: () => number): LoginTran
   }
 }
 
-export function parseTransaction(data: JsonRecord): LoginTransaction {
-  const texts = [
-    'account',
-    'fhirBaseUrl',
-    'audience',
-    'clientId',
-    'redirectUri',
-    'scope',
-    'state',
-    'codeVerifier',
-  ]
-  const complete =
+async function forgetOverdue(store: SecretStore, now: number): Promise<void> {
+  for (const id of await store.ids()) {
+    if (!id.startsWith(prefix)) continue
+    const known = await store.get(id).catch(() => undefined)
+    const expiresAt = known?.data['expiresAt']
+    if (typeof expiresAt === 'number' && expiresAt < now) await store.delete(id)
+  }
+}
+
+/** Whether a record has the form of version 1, as far as logins and sessions have it in common, and more texts. */
+export function isComplete(data: JsonRecord, texts: string): boolean {
+  return (
     data['version'] === 1 &&
-    texts.every((name) => stringMember(data, name) !== undefined) &&
+    `account fhirBaseUrl clientId audience scope ${texts}`
+      .split(' ')
+      .every((name) => stringMember(data, name) !== undefined) &&
     isPatientMode(data['mode']) &&
-    isRecord(data['endpoints']) &&
-    typeof data['expiresAt'] === 'number'
+    isRecord(data['endpoints'])
+  )
+}
+
+export function parseTransaction(data: JsonRecord): LoginTransaction {
+  const complete = isComplete(data, 'redirectUri state codeVerifier') && typeof data['expiresAt'] === 'number'
   if (!complete) {
     throw new AuthError('ERR_CREDENTIALS_UNREADABLE', 'The noted login is not in a form this release knows', {
       hint: 'Log in again.',

@@ -31,6 +31,7 @@ export function serverEndpoints(server: ServerOptions, connection: ConnectionOpt
     known ??= await discover(base.href, {
       ...(connection.fetch === undefined ? {} : { fetch: connection.fetch }),
       ...(connection.now === undefined ? {} : { now: connection.now }),
+      ...(connection.timeoutMs === undefined ? {} : { timeoutMs: connection.timeoutMs }),
       ...(connection.trace === undefined ? {} : { trace: connection.trace }),
       ...(server.endpointOrigins === undefined ? {} : { endpointOrigins: server.endpointOrigins }),
       ...(signal === undefined ? {} : { signal }),

@@ -1,11 +1,10 @@
 import { AuthError } from '../errors.js'
 import type { PatientMode } from '../patient-mode.js'
-import { isPatientMode } from '../patient-mode.js'
 import type { SecretStore } from '../secret-store.js'
 import type { IdTokenClaims } from './id-token.js'
-import { isRecord, stringMember, type JsonRecord } from './json.js'
+import { isRecord, type JsonRecord } from './json.js'
 import type { LoginEndpoints } from './login-endpoints.js'
-import type { OwnSecret } from './login-transaction.js'
+import { isComplete, type OwnSecret } from './login-transaction.js'
 import { safeCause } from './redact.js'
 
 /** How the patient of a session was found. */
@@ -26,7 +25,10 @@ export interface SessionRecord {
   readonly audience: string
   readonly mode: PatientMode
   readonly askedScope: string
+  /** Of the current token. */
   readonly scope: string
+  /** What the login granted, once a refresh may have given less. */
+  readonly grantedScope?: string
   readonly token?: { readonly value: string; readonly expiresAt?: number; readonly lifetimeMs?: number }
   readonly refreshToken?: string
   readonly idToken?: string
@@ -38,6 +40,18 @@ export interface SessionRecord {
   readonly loggedInAt: number
   /** When a refresh was begun whose end is not known. */
   readonly refreshBegunAt?: number
+}
+
+/**
+ * Whether two records are of one login, or of logins of the same person for the same patient. Whoever logs in later
+ * under the same name may be somebody else, whose tokens are not for who is still at work.
+ */
+export function isSameLogin(one: SessionRecord, other: SessionRecord): boolean {
+  const { claims: a, patient: from } = one
+  const { claims: b, patient: to } = other
+  if (a !== undefined && b !== undefined && (a.iss !== b.iss || a.sub !== b.sub)) return false
+  const stated = from?.source === 'server' && to?.source === 'server'
+  return !stated || from.id === to.id
 }
 
 export function sessionId(fhirBaseUrl: string, account: string): string {
@@ -55,14 +69,9 @@ function unreadable(): AuthError {
 }
 
 function parse(data: JsonRecord): SessionRecord {
-  const texts = ['account', 'fhirBaseUrl', 'clientId', 'audience', 'askedScope', 'scope']
-  const numbers = ['generation', 'loggedInAt']
   const complete =
-    data['version'] === 1 &&
-    texts.every((name) => stringMember(data, name) !== undefined) &&
-    numbers.every((name) => typeof data[name] === 'number') &&
-    isPatientMode(data['mode']) &&
-    isRecord(data['endpoints']) &&
+    isComplete(data, 'askedScope') &&
+    ['generation', 'loggedInAt'].every((name) => typeof data[name] === 'number') &&
     isRecord(data['context'])
   if (!complete) throw unreadable()
   // The store has checked that this is what was put in: the form of the whole is that of its version.

@@ -1,4 +1,4 @@
-import { authOf, type ClientProof } from '../client-proof.js'
+import { authOf, proofFor, type ClientProof } from '../client-proof.js'
 import { AuthError } from '../errors.js'
 import { widenedScopes } from '../scopes.js'
 import type { SecretLease, SecretStore } from '../secret-store.js'
@@ -6,7 +6,7 @@ import type { AccessToken, ConnectionOptions } from '../types.js'
 import { refreshGrant } from './grants.js'
 import { verifyIdToken } from './id-token.js'
 import { remoteKeySet, type KeysFor } from './key-set.js'
-import { loadSession, saveSession, sessionId, type SessionRecord } from './session-record.js'
+import { isSameLogin, loadSession, saveSession, sessionId, type SessionRecord } from './session-record.js'
 import { renewalTime, type IssuedToken, type TokenNeed } from './token-cache.js'
 import { requestToken, type TokenAnswer } from './token-request.js'
 import { tracer } from './trace.js'
@@ -21,6 +21,7 @@ export type UncertainRefresh = 'login' | 'resend'
 
 export interface SessionTokensOptions {
   readonly store: SecretStore
+  /** As the app gives it. */
   readonly proof: ClientProof | undefined
   readonly connection: ConnectionOptions
   readonly uncertainRefresh: UncertainRefresh
@@ -47,10 +48,9 @@ function issued(record: SessionRecord, overdue = false): IssuedToken {
   return { token, ...(lifetimeMs === undefined ? {} : { lifetimeMs }), ...(overdue ? { overdue } : {}) }
 }
 
-function loginRequired(reason: string, more: { cause?: unknown } = {}): AuthError {
+export function loginRequired(reason: string): AuthError {
   return new AuthError('ERR_LOGIN_REQUIRED', `The session ${reason}`, {
     hint: 'Have the person log in again.',
-    ...more,
   })
 }
 
@@ -68,7 +68,7 @@ export function sessionRenewal(
   const trace = tracer(connection)
   const { issuer, jwksUri } = first.endpoints
   const keys: KeysFor | undefined = jwksUri === undefined ? undefined : remoteKeySet(jwksUri, connection)
-  /** Given by the server and not stored yet; saving is tried again before anything else. */
+  /** Learnt from the server and not stored yet; saving is tried again before anything else. */
   let unsaved: SessionRecord | undefined
   /** As last read or written. */
   let latest = first
@@ -94,10 +94,11 @@ export function sessionRenewal(
     return saved
   }
 
-  /** What was given by the server and could not be stored goes first, unless somebody has moved on meanwhile. */
+  /** What could not be stored goes first, unless somebody has moved on meanwhile. */
   async function current(): Promise<SessionRecord> {
     const stored = await loadSession(store, id)
     if (stored === undefined) throw loginRequired('has ended')
+    if (!isSameLogin(latest, stored)) throw loginRequired('has been replaced by another login in its place')
     const pending = unsaved
     if (pending === undefined) return stored
     const saved = stored.generation === pending.generation ? await save(pending) : stored
@@ -173,7 +174,7 @@ export function sessionRenewal(
   async function ask(record: SessionRecord, refreshToken: string): Promise<TokenAnswer> {
     const { clientId, endpoints } = record
     const { tokenEndpoint } = endpoints
-    const { proof } = options
+    const proof = proofFor(record, options.proof)
     return requestToken(
       {
         grant: refreshGrant(refreshToken),
@@ -199,14 +200,22 @@ export function sessionRenewal(
     }
     const { refreshBegunAt: _begun, refreshToken, ...rest } = marked
     const dead = error instanceof AuthError && error.oauthError === 'invalid_grant'
-    await save(dead || refreshToken === undefined ? rest : { ...rest, refreshToken })
+    const next = dead || refreshToken === undefined ? rest : { ...rest, refreshToken }
+    try {
+      await save(next)
+    } catch {
+      // The mark must not make a token count as used up that was never sent. What the server said matters more now.
+      unsaved = next
+    }
     return error
   }
 
   /** Holds the answer against the login: a refresh never changes who, whose, or what for. */
   async function renewed(record: SessionRecord, answer: TokenAnswer): Promise<SessionRecord> {
     const { statedScope, idToken, members, token } = answer
-    if (statedScope !== undefined && widenedScopes(record.scope, statedScope).length > 0) {
+    // A refresh may give less for once; the next may give all again.
+    const { grantedScope = record.scope } = record
+    if (statedScope !== undefined && widenedScopes(grantedScope, statedScope).length > 0) {
       throw loginRequired('was refreshed with more rights than were granted')
     }
     const patient = token.patient
@@ -231,6 +240,7 @@ export function sessionRenewal(
     const { refreshBegunAt: _begun, ...rest } = record
     return {
       ...rest,
+      grantedScope,
       scope: statedScope ?? record.scope,
       token: {
         value: token.value,

@@ -6,6 +6,8 @@ import { omitUndefined } from './omit-undefined.js'
 
 const authMethods = ['private_key_jwt', 'client_secret_basic', 'client_secret_post', 'none'] as const
 
+const profiles = ['smart', 'c3-pro'] as const
+
 function unreadable(reason: string): AuthError {
   return new AuthError('ERR_CREDENTIALS_UNREADABLE', `The stored client credentials ${reason}`, {
     hint: 'Restore them, or clear the store to have a new client registered.',
@@ -58,6 +60,7 @@ export function parseStoredClient(value: unknown): StoredClient {
     clientSecretExpiresAt: typeof clientSecretExpiresAt === 'number' ? clientSecretExpiresAt : undefined,
     key,
     scope: text('scope'),
+    profile: profiles.find((profile) => profile === value['profile']),
     redirectUris: stringListMember(value, 'redirectUris'),
     registrationClientUri: text('registrationClientUri'),
     registrationAccessToken: text('registrationAccessToken'),

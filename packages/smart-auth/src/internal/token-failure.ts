@@ -1,15 +1,29 @@
-import { AuthError } from '../errors.js'
+import { AuthError, type AuthErrorCode } from '../errors.js'
 import type { AuthProfile } from '../types.js'
 import { isAbortError } from './abort.js'
 import type { Answer } from './exchange.js'
 import { isRecord, parseJsonObject, parseLenientJsonObject, stringMember, type JsonRecord } from './json.js'
 import { cleanOAuthError, cleanText, safeCause } from './redact.js'
 import { retryAfterMs } from './retry-after.js'
+import { displayUrl } from './url.js'
 
 const passingErrors = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
 
 export function isPassingStatus(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || status >= 500
+}
+
+/** Of a GET that was not answered with what was asked for: try later, or what `otherwise` says. */
+export function notServed(
+  url: URL,
+  status: number,
+  lack: string,
+  otherwise: { readonly code: AuthErrorCode; readonly hint: string },
+): AuthError {
+  const { code, hint } = isPassingStatus(status)
+    ? ({ code: 'ERR_AUTH_UNREACHABLE', hint: 'Try later.' } as const)
+    : otherwise
+  return new AuthError(code, `GET ${displayUrl(url)} answered ${status} ${lack}`, { hint, status })
 }
 
 export function parseAnswer(answer: Answer, profile: AuthProfile): JsonRecord | undefined {
@@ -33,42 +47,64 @@ export function readComplaint(body: JsonRecord | undefined, secrets: readonly st
   return { oauthError, text: [shown, detail].filter((part) => part !== '').join(': ') }
 }
 
+/** The endpoints that a client authenticates at, as messages name them. */
+export type EndpointName = 'token' | 'revocation' | 'introspection'
+
 export interface FailureContext {
+  readonly endpoint: EndpointName
   readonly where: string
   readonly profile: AuthProfile
   readonly secrets: readonly string[]
   readonly now: number
 }
 
-/** Says what a refused token request means: try later, or a person must act. */
+/** Says what a refused request means: try later, or a person must act. */
 export function tokenFailure(answer: Answer, context: FailureContext): AuthError {
   const body = parseAnswer(answer, context.profile)
   const { oauthError, text } = readComplaint(body, context.secrets)
   const { status } = answer
   const said = text === '' ? '' : ` (${text})`
-  const message = `${context.where} refused the token request with ${status}${said}`
+  const message = `${context.where} refused the ${context.endpoint} request with ${status}${said}`
   const passing = isPassingStatus(status) || (oauthError !== undefined && passingErrors.has(oauthError))
   // Without an OAuth error a 4xx may come from anything on the way, and an outage: only 401 is about us.
   const final = !passing && (oauthError !== undefined || status === 401)
   return new AuthError(final ? 'ERR_LOGIN_REQUIRED' : 'ERR_AUTH_UNREACHABLE', message, {
     hint: final
-      ? hintFor(oauthError)
-      : 'Try later; if it stays so, check that the address is the token endpoint.',
+      ? hintFor(oauthError, clockError(answer.headers, context.now))
+      : notEndpointHint(context.endpoint),
     status,
     oauthError,
     retryAfterMs: retryAfterMs(answer.headers, context.now),
   })
 }
 
-function hintFor(oauthError: string | undefined): string {
+/** For answers that may come from anything on the way. */
+export function notEndpointHint(endpoint: EndpointName): string {
+  return `Try later; if it stays so, check that the address is the ${endpoint} endpoint.`
+}
+
+/** More than assertions bear, with a margin for the way of the answer. */
+const tolerableMs = 120_000
+
+/** By how many seconds this machine's clock is behind the server's; undefined when it is right, or nobody knows. */
+function clockError(headers: Headers, now: number): number | undefined {
+  // Browsers hide the header from other origins.
+  const behindMs = Date.parse(headers.get('date') ?? '') - now
+  return Math.abs(behindMs) > tolerableMs ? Math.round(behindMs / 1000) : undefined
+}
+
+function hintFor(oauthError: string | undefined, behind: number | undefined): string {
   switch (oauthError) {
     case 'invalid_scope':
       return 'Ask for scopes that the client is registered for.'
     case 'unauthorized_client':
     case 'unsupported_grant_type':
-      return 'Have the client allowed to use client_credentials, or register it again.'
+      return 'Have the client allowed to make this kind of request, or register it again.'
     case 'invalid_client':
     case undefined:
+      if (behind !== undefined) {
+        return `This machine's clock is ${Math.abs(behind)} seconds ${behind > 0 ? 'behind' : 'ahead of'} the server's: set it.`
+      }
       return 'Check client id, secret or key, and the clock of this machine; register the client again if the server has forgotten it.'
     default:
       return 'Check the settings of this client at the authorization server.'

@@ -11,13 +11,12 @@ import type { AccessToken, AuthProfile, ConnectionOptions } from '../types.js'
 import { exchange, type Answer } from './exchange.js'
 import type { Grant } from './grants.js'
 import { stringMember, type JsonRecord } from './json.js'
-import { parseAnswer, tokenFailure, type FailureContext } from './token-failure.js'
+import { notEndpointHint, parseAnswer, tokenFailure, type FailureContext } from './token-failure.js'
 import type { IssuedToken } from './token-cache.js'
 import { displayUrl } from './url.js'
 
 const maxBytes = 262_144
 const timeoutMs = 30_000
-const notTokenHint = 'Try later; if it stays so, check that the address is the token endpoint.'
 
 export interface GrantRequest {
   readonly grant: Grant
@@ -75,7 +74,8 @@ export async function requestToken(
   })
   if (answer === undefined) throw new TypeError('the token request was not sent')
   const where = `POST ${displayUrl(tokenEndpoint)}`
-  const context: FailureContext = { where, profile, secrets, now: (connection.now ?? Date.now)() }
+  const now = (connection.now ?? Date.now)()
+  const context: FailureContext = { endpoint: 'token', where, profile, secrets, now }
   const body = parseAnswer(answer, profile)
   if (answer.status < 200 || answer.status > 299 || (body?.['error'] ?? undefined) !== undefined) {
     throw tokenFailure(answer, context)
@@ -117,7 +117,7 @@ async function processBody(
 ): Promise<{ parsed: TokenEndpointResponse; idToken: string | undefined }> {
   const unusable = (reason: string): AuthError =>
     new AuthError('ERR_AUTH_UNREACHABLE', `${context.where} answered ${status} ${reason}`, {
-      hint: notTokenHint,
+      hint: notEndpointHint('token'),
       status,
       arrived: 'maybe',
     })
@@ -133,6 +133,7 @@ async function processBody(
       {
         hint: 'Have the server issue bearer tokens to this client.',
         status,
+        arrived: 'maybe',
       },
     )
   }
@@ -144,8 +145,10 @@ async function processBody(
     ...(typeof refresh === 'string' && refresh !== '' ? { refresh_token: refresh } : {}),
     ...lifetimeMember(lifetime),
   }
-  const response = new Response(JSON.stringify(normal), { headers: { 'content-type': 'application/json' } })
   try {
+    // What is so deep that it cannot be copied could not be stored either. Some platforms write it all the same.
+    const text = JSON.stringify(structuredClone(normal))
+    const response = new Response(text, { headers: { 'content-type': 'application/json' } })
     const parsed = await processGenericTokenEndpointResponse(as, client, response)
     return { parsed, idToken: typeof idToken === 'string' && idToken !== '' ? idToken : undefined }
   } catch {

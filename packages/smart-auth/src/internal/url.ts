@@ -37,6 +37,38 @@ export function parseUrlOption(text: string, what: string): URL {
   return url
 }
 
+/** Parses an address that a server states; `against` is what a relative one is relative to. */
+export function parseStated(text: string, what: string, against?: URL): URL {
+  if (URL.canParse(text, against)) return new URL(text, against)
+  throw new AuthError('ERR_DISCOVERY_FAILED', `${what} is not a URL`, {
+    hint: 'Report it to the operator of the server.',
+  })
+}
+
+/**
+ * Refuses an address that a server states: one over which no secret may travel, one on this machine that a remote server
+ * sends us to, and one outside the given origins.
+ */
+export function assertStated(
+  url: URL,
+  what: string,
+  base: URL,
+  endpointOrigins: readonly string[] | undefined,
+): void {
+  assertSecure(url, what)
+  if (url.protocol === 'http:' && !isLoopback(base)) {
+    throw new AuthError('ERR_INSECURE_URL', `${what} must be https`, {
+      hint: 'Report it to the operator of the server.',
+    })
+  }
+  const allowed = endpointOrigins?.map((text) => parseUrlOption(text, 'endpointOrigins').origin)
+  if (allowed !== undefined && ![base.origin, ...allowed].includes(url.origin)) {
+    throw new AuthError('ERR_WRONG_ORIGIN', `${what} is on ${url.origin}`, {
+      hint: 'List the origin in endpointOrigins if it belongs to this server.',
+    })
+  }
+}
+
 /** Parses a FHIR base URL; the result has no trailing slash, so that paths can be appended. */
 export function parseFhirBase(text: string): URL {
   const url = parseUrlOption(text, 'fhirBaseUrl')

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { constants, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { constants, mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { AuthError } from '../errors.js'
 
 const maxBytes = 1_048_576
@@ -9,7 +9,7 @@ export function isCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }
 
-function unreadable(path: string, reason: string, hint: string, cause?: unknown): AuthError {
+export function unreadable(path: string, reason: string, hint: string, cause?: unknown): AuthError {
   return new AuthError('ERR_CREDENTIALS_UNREADABLE', `${path} ${reason}`, { hint, cause })
 }
 
@@ -45,7 +45,7 @@ export async function readPrivateFile(path: string): Promise<Uint8Array | undefi
   }
 }
 
-function unwritable(path: string, what: string, cause: unknown): AuthError {
+export function unwritable(path: string, what: string, cause: unknown): AuthError {
   return new AuthError('ERR_CREDENTIALS_UNWRITABLE', `${path} could not be ${what}`, {
     hint: 'Make room or grant access to the folder.',
     cause,
@@ -53,13 +53,18 @@ function unwritable(path: string, what: string, cause: unknown): AuthError {
 }
 
 /** Puts a synced new file, mode 0600, in the place of the old one: after a crash there is the old or the new. */
-export async function writePrivateFile(path: string, bytes: string | Uint8Array): Promise<void> {
+export async function writePrivateFile(path: string, text: string): Promise<void> {
+  if (Buffer.byteLength(text) > maxBytes) {
+    throw new AuthError('ERR_CREDENTIALS_UNWRITABLE', `${path} would be larger than any secret`, {
+      hint: 'Keep less in one record.',
+    })
+  }
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`
+  await makePrivateFolder(dirname(path))
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     const file = await open(temporary, 'wx', 0o600)
     try {
-      await file.writeFile(bytes)
+      await file.writeFile(text)
       await file.sync()
     } finally {
       await file.close()
@@ -83,7 +88,32 @@ export async function removePrivateFile(path: string): Promise<void> {
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
+const abandonedMs = 3_600_000
+
+/** Removes the temporary files of writers that died: no write takes an hour. Sealed or not, they hold old secrets. */
+export async function removeAbandoned(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!/\.secret\.[0-9a-f]{16}\.tmp$/.test(name)) continue
+    const path = join(directory, name)
+    if (Date.now() - (await stat(path)).mtimeMs > abandonedMs) await unlink(path)
+  }
+}
+
+/** Makes a folder for its owner alone, and what is missing above it; after a crash the new names are still there. */
+export async function makePrivateFolder(path: string): Promise<void> {
+  try {
+    const made = await mkdir(path, { recursive: true, mode: 0o700 })
+    if (made === undefined) return
+    const top = dirname(resolve(made))
+    for (let at = resolve(path); at !== top && at !== dirname(at); at = dirname(at)) {
+      await syncDirectory(dirname(at))
+    }
+  } catch (error) {
+    throw unwritable(path, 'made', error)
+  }
+}
+
+export async function syncDirectory(directory: string): Promise<void> {
   // Windows cannot open a folder for syncing, and does not need it for a rename to last.
   if (process.platform === 'win32') return
   const handle = await open(directory, 'r')

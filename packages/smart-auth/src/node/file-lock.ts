@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { open, readFile, stat, unlink, utimes } from 'node:fs/promises'
+import { open, readFile, readlink, stat, unlink, utimes, type FileHandle } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { abortError } from '../internal/abort.js'
 import type { SecretLease } from '../secret-store.js'
-import { isCode } from './durable-file.js'
+import { isCode, unwritable } from './durable-file.js'
 
 export interface FileLockOptions {
   /** A lock whose holder has shown no sign of life for so long is taken over. Default 15,000. */
@@ -22,14 +22,16 @@ export async function withFileLock<T>(
   signal: AbortSignal | undefined,
   { staleMs = 15_000 }: FileLockOptions,
 ): Promise<T> {
-  const mark = `${process.pid} ${hostname()} ${randomBytes(12).toString('hex')}\n`
-  await acquire(path, mark, signal, staleMs)
+  const here = await whereabouts()
+  const mark = `${process.pid} ${here} ${randomBytes(12).toString('hex')}\n`
+  await acquire(path, mark, here, signal, staleMs)
   const heart = setInterval(() => {
     const now = new Date()
     void utimes(path, now, now).catch(() => undefined)
   }, staleMs / 3)
   heart.unref()
-  const stillHeld = async (): Promise<boolean> => (await contentOf(path)) === mark
+  // What cannot be looked at is not known to be ours; the work is done or not all the same.
+  const stillHeld = async (): Promise<boolean> => (await contentOf(path).catch(() => undefined)) === mark
   try {
     return await work({ stillHeld })
   } finally {
@@ -38,9 +40,19 @@ export async function withFileLock<T>(
   }
 }
 
+/**
+ * Where a process number means what it means here. Containers may have the host's name and number their processes for
+ * themselves: then one must not take the other's for dead.
+ */
+async function whereabouts(): Promise<string> {
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '')
+  return namespace === '' ? hostname() : `${hostname()}/${namespace}`
+}
+
 async function acquire(
   path: string,
   mark: string,
+  here: string,
   signal: AbortSignal | undefined,
   staleMs: number,
 ): Promise<void> {
@@ -48,7 +60,7 @@ async function acquire(
   for (;;) {
     if (signal?.aborted === true) throw abortError()
     if (await create(path, mark)) return
-    const sign = await signOfLife(path)
+    const sign = await signOfLife(path, here)
     if (sign === undefined) {
       seen = undefined
       continue
@@ -56,7 +68,7 @@ async function acquire(
     // Silence is measured by our own steady clock: file times of another machine may be anything.
     if (seen?.sign !== sign.text) seen = { sign: sign.text, since: performance.now() }
     if (sign.dead || performance.now() - seen.since > staleMs) {
-      await remove(path, sign.text, staleMs)
+      await remove(path, sign.text, here, staleMs)
       continue
     }
     await new Promise((resolve) => setTimeout(resolve, pollMs * (0.5 + Math.random())))
@@ -64,17 +76,22 @@ async function acquire(
 }
 
 async function create(path: string, mark: string): Promise<boolean> {
+  let file: FileHandle
   try {
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.writeFile(mark)
-    } finally {
-      await file.close()
-    }
-    return true
+    file = await open(path, 'wx', 0o600)
   } catch (error) {
     if (isCode(error, 'EEXIST')) return false
-    throw error
+    throw unwritable(path, 'made', error)
+  }
+  try {
+    await file.writeFile(mark)
+    return true
+  } catch (error) {
+    // Without a mark nobody could tell whose it is.
+    await unlink(path).catch(() => undefined)
+    throw unwritable(path, 'written', error)
+  } finally {
+    await file.close()
   }
 }
 
@@ -83,17 +100,17 @@ async function contentOf(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8')
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined
-    throw error
+    throw unwritable(path, 'read', error)
   }
 }
 
-async function signOfLife(path: string): Promise<{ text: string; dead: boolean } | undefined> {
+async function signOfLife(path: string, here: string): Promise<{ text: string; dead: boolean } | undefined> {
   const mark = await contentOf(path)
   if (mark === undefined) return undefined
   try {
     const { mtimeMs, ino } = await stat(path)
-    const [pid, host] = mark.split(' ')
-    const dead = host === hostname() && /^\d+$/.test(pid ?? '') && !isAlive(Number(pid))
+    const [pid, place] = mark.split(' ')
+    const dead = place === here && /^\d+$/.test(pid ?? '') && !isAlive(Number(pid))
     return { text: `${mark} ${mtimeMs} ${ino}`, dead }
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined
@@ -111,20 +128,20 @@ function isAlive(pid: number): boolean {
 }
 
 /** Removes the lock if it is still the one that was judged: only one taker at a time may look and remove. */
-async function remove(path: string, sign: string, staleMs: number): Promise<void> {
+async function remove(path: string, sign: string, here: string, staleMs: number): Promise<void> {
   const guard = `${path}.take`
   if (!(await create(guard, ''))) {
-    // A taker that died in this short stretch leaves the guard behind.
-    const age = await stat(guard).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
+    // A taker that died in this short stretch leaves the guard behind. The clock may have been set since, either way.
+    const distance = await stat(guard).then(
+      ({ mtimeMs }) => Math.abs(Date.now() - mtimeMs),
       () => 0,
     )
-    if (age > staleMs) await unlink(guard).catch(() => undefined)
+    if (distance > staleMs) await unlink(guard).catch(() => undefined)
     await new Promise((resolve) => setTimeout(resolve, pollMs))
     return
   }
   try {
-    if ((await signOfLife(path))?.text === sign) await unlink(path)
+    if ((await signOfLife(path, here))?.text === sign) await unlink(path)
   } catch (error) {
     if (!isCode(error, 'ENOENT')) throw error
   } finally {

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CryptoKey } from 'jose'
 import { AuthError } from '../errors.js'
@@ -11,7 +11,15 @@ import {
   sealRecord,
 } from '../internal/sealed-record.js'
 import { createTurns, type SecretStore } from '../secret-store.js'
-import { isCode, readPrivateFile, removePrivateFile, writePrivateFile } from './durable-file.js'
+import {
+  isCode,
+  makePrivateFolder,
+  readPrivateFile,
+  removeAbandoned,
+  removePrivateFile,
+  unreadable,
+  writePrivateFile,
+} from './durable-file.js'
 import { withFileLock } from './file-lock.js'
 import { fileNameFor, type SecretKeySource } from './secret-key.js'
 
@@ -41,6 +49,7 @@ export function fileSecretStore(options: FileSecretStoreOptions): SecretStore {
   const writing = createTurns()
   const locking = options.staleLockMs === undefined ? {} : { staleMs: options.staleLockMs }
   let importing: Promise<CryptoKey> | undefined
+  let tidied: Promise<void> | undefined
   const path = (id: string): string => join(directory, `${fileNameFor(id)}.secret`)
 
   function sealingKey(): Promise<CryptoKey> {
@@ -77,13 +86,15 @@ export function fileSecretStore(options: FileSecretStoreOptions): SecretStore {
       }
       const sealed = sealedToText(await sealRecord(id, record.data, await sealingKey()))
       const text = JSON.stringify({ ...parseJsonObject(sealed), name: id })
+      tidied ??= removeAbandoned(directory).catch(() => undefined)
+      await tidied
       await writing(id, () => writePrivateFile(path(id), `${text}\n`))
     },
     delete: (id) => writing(id, () => removePrivateFile(path(id))),
     async ids() {
       const names = await readdir(directory).catch((error: unknown) => {
-        if (isCode(error, 'ENOENT')) return []
-        throw error
+        if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return []
+        throw unreadable(directory, 'could not be listed', 'Let the user of this process read it.', error)
       })
       const ids: string[] = []
       for (const name of names.filter((each) => each.endsWith('.secret'))) {
@@ -98,7 +109,7 @@ export function fileSecretStore(options: FileSecretStoreOptions): SecretStore {
       inTurn(
         id,
         async () => {
-          await mkdir(directory, { recursive: true, mode: 0o700 })
+          await makePrivateFolder(directory)
           return withFileLock(join(directory, `${fileNameFor(id)}.lock`), work, signal, locking)
         },
         signal,

@@ -5,6 +5,7 @@ import { beginLaunch, type BeginLaunchOptions } from '../begin-launch.js'
 import { completeLaunch } from '../complete-launch.js'
 import { AuthError } from '../errors.js'
 import { abortError } from '../internal/abort.js'
+import { longestTimerMs } from '../internal/exchange.js'
 import type { Session, SessionOptions } from '../session.js'
 
 export interface LoopbackLoginOptions
@@ -36,12 +37,16 @@ export async function loopbackLogin(options: LoopbackLoginOptions): Promise<Sess
   const answers = expectAnswer(path)
   const server = createServer(answers.handle)
   const port = await listen(server, options.port ?? 0)
-  const waitMs = options.waitMs ?? 300_000
+  const waitMs = Math.min(options.waitMs ?? 300_000, longestTimerMs)
   try {
     const redirectUri = `http://127.0.0.1:${port}${path}`
     const { url } = await beginLaunch({ ...options, redirectUri, expiresInMs: waitMs })
-    await options.open(url)
-    const { target, reply } = await answers.first(waitMs, options.signal)
+    const answered = answers.first(waitMs, options.signal)
+    answered.catch(() => undefined)
+    // Opening may take until the browser is closed again; that it failed ends the login.
+    const opening = Promise.resolve(options.open(url)).then(() => answered)
+    opening.catch(() => undefined)
+    const { target, reply } = await Promise.race([answered, opening])
     try {
       const session = await completeLaunch({ ...options, callbackUrl: `http://127.0.0.1:${port}${target}` })
       reply(200, donePage)

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { link, mkdir, open, unlink } from 'node:fs/promises'
+import { link, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AuthError } from '../errors.js'
-import { isCode, readPrivateFile } from './durable-file.js'
+import { isCode, makePrivateFolder, readPrivateFile, syncDirectory, unwritable } from './durable-file.js'
 
 /** Gives the 32 bytes that seal a store, whenever it is opened. */
 export type SecretKeySource = () => Promise<Uint8Array>
@@ -54,7 +54,7 @@ export function keyFromFile(path: string): SecretKeySource {
 
 /** Complete before it has its name, and never in the place of another: two starts agree on one key. */
 async function createKeyFile(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await makePrivateFolder(dirname(path))
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`
   try {
     const file = await open(temporary, 'wx', 0o600)
@@ -64,13 +64,13 @@ async function createKeyFile(path: string): Promise<void> {
     } finally {
       await file.close()
     }
-    await link(temporary, path)
-  } catch (error) {
-    if (isCode(error, 'EEXIST')) return
-    throw new AuthError('ERR_CREDENTIALS_UNWRITABLE', `${path} could not be written`, {
-      hint: 'Make room or grant access to the folder.',
-      cause: error,
+    await link(temporary, path).catch((error: unknown) => {
+      if (!isCode(error, 'EEXIST')) throw error
     })
+    // Before anything is sealed with it: records that outlive their key are lost.
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    throw unwritable(path, 'written', error)
   } finally {
     await unlink(temporary).catch(() => undefined)
   }
