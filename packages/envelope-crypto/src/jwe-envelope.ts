@@ -1,7 +1,7 @@
 import { EnvelopeError } from './errors.js'
 import { decodeBase64Url } from './internal/base64.js'
 import { isKeyId } from './key-id.js'
-import { headerOf, jweAlgorithms, jweEncryption } from './suites/jwe.js'
+import { headerOf, jweAlgorithms, jweEncryption, longestHeader, mostRecipients } from './suites/jwe.js'
 import type { FlatJwe } from './suites/jwe.js'
 import type { OpeningKey } from './opening-key.js'
 
@@ -29,9 +29,6 @@ export interface ParsedJwe {
   readonly claims: JweClaims
 }
 
-// Many times what a rotation needs; each one costs a look-up.
-const mostRecipients = 16
-const longestHeader = 16 * 1024
 const longestKey = 4096
 
 /**
@@ -49,7 +46,7 @@ export function parseJwe(envelope: object | string, maxBytes: number): ParsedJwe
   const content = {
     protected: protectedText,
     iv: textMember(members, 'iv', 64),
-    ciphertext: textMember(members, 'ciphertext', Math.ceil((maxBytes * 4) / 3) + 4, true),
+    ciphertext: textMember(members, 'ciphertext', Math.ceil((maxBytes * 4) / 3), true),
     tag: textMember(members, 'tag', 64),
   }
   return {
@@ -90,7 +87,10 @@ function partOf(
   if (!isRecord(header)) throw invalid('The header of the envelope is not an object.')
   const twice = Object.keys(header).find((name) => Object.hasOwn(protectedHeader, name))
   if (twice !== undefined) throw invalid('A header parameter of the envelope stands in two places.')
-  const { alg, enc, kid } = { ...header, ...protectedHeader }
+  const { alg, enc, kid, crit, zip } = { ...header, ...protectedHeader }
+  // What must be understood is not; and what unpacks to many times its size gets round every limit.
+  if (crit !== undefined || zip !== undefined)
+    throw invalid('The envelope needs an extension (crit) or a compression (zip) that is not known here.')
   if (enc !== jweEncryption)
     throw invalid(`The content encryption (enc) of the envelope is not ${jweEncryption}.`)
   if (alg !== jweAlgorithms.RSA && alg !== jweAlgorithms.EC) {

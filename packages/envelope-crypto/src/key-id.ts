@@ -2,13 +2,16 @@ import { EnvelopeError } from './errors.js'
 
 const longest = 128
 const allowed = /^[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?$/
+/** Names of devices on Windows, also with something behind a dot: opening one may wait for ever. */
+const device = /^(?:con|prn|aux|nul|(?:com|lpt)\d)(?:\.|$)/i
 
 /**
- * Whether a text may be a key id: 1 to 128 letters, digits, `-`, `_` and `.`, no dot at either end and no two dots in a
- * row. Receivers are known to build file paths from key ids, so nothing that means something in a path is let through.
+ * Whether a text may be a key id: 1 to 128 letters, digits, `-`, `_` and `.`, no dot at either end, no two dots in a row,
+ * and no name of a Windows device. Receivers are known to build file paths from key ids, so nothing that means something
+ * in a path is let through.
  */
 export function isKeyId(text: string): boolean {
-  return text.length <= longest && allowed.test(text) && !text.includes('..')
+  return text.length <= longest && allowed.test(text) && !text.includes('..') && !device.test(text)
 }
 
 /** Throws ERR_EMPTY_KEY_ID or ERR_INVALID_KEY_ID; returns the id unchanged. */

@@ -33,7 +33,8 @@ export interface KeyRing {
   /**
    * The key to seal for: of those valid now, the one whose certificate began last; without certificates the last one.
    * While the URL cannot be reached, the keys of its last answer go on serving.
-   * Rejects with ERR_NO_VALID_RECIPIENT, or with ERR_KEYS_UNREACHABLE when the URL was never reached.
+   * Rejects with ERR_NO_VALID_RECIPIENT, or, when the URL never gave a JWKS, with ERR_KEYS_UNREACHABLE, ERR_TOO_LARGE,
+   * ERR_INVALID_RECIPIENT (the answer is no JWKS) or ERR_INVALID_OPTION (the URL may not be fetched).
    */
   current(): Promise<Recipient>
 }
@@ -155,5 +156,9 @@ async function importUsable(
       throw error
     })
   })
-  return (await Promise.all(imports)).filter((recipient) => recipient !== undefined)
+  const usable = (await Promise.all(imports)).filter((recipient) => recipient !== undefined)
+  // Which of two keys with one id the receiver means must not be a guess.
+  return usable.filter(({ keyId, fingerprint }) =>
+    usable.every((other) => other.keyId !== keyId || other.fingerprint === fingerprint),
+  )
 }

@@ -26,9 +26,9 @@ export interface OpenerOptions {
 }
 
 export interface OpenContext {
-  /** Refuses a JWE that was sealed for an entry with another key (ERR_WRONG_ENTRY). */
+  /** Refuses an envelope that was not sealed for the entry with this key (ERR_WRONG_ENTRY), so every one of C3-PRO. */
   readonly key?: string | undefined
-  /** Refuses a JWE that was sealed for another destination (ERR_WRONG_ENTRY). */
+  /** Refuses an envelope that was not sealed for this destination (ERR_WRONG_ENTRY), so every one of C3-PRO. */
   readonly destination?: string | undefined
   /** Aborts before the next step; the rejection is named AbortError. */
   readonly signal?: AbortSignal | undefined
@@ -76,6 +76,8 @@ export function createOpener(options: OpenerOptions): Opener {
 
   async function openC3ProEnvelope(envelope: unknown, context: OpenContext): Promise<OpenedC3Pro> {
     const { keyId, version, sealed } = parseEnvelope(envelope, maxBytes)
+    // Such an envelope cannot say what it was sealed for: whoever asks for that must not get any.
+    requireMeant({}, context)
     const key = (await lookUp(find, keyId, context)) ?? unknownKey()
     throwIfAborted(context.signal)
     const plaintext = key.kind === 'RSA' ? await openC3Pro(key.privateKeys['RSA-OAEP'], sealed) : undefined
@@ -118,7 +120,7 @@ function privateKeyOf(key: OpeningKey): CryptoKey {
   return key.kind === 'RSA' ? key.privateKeys[jweAlgorithms.RSA] : key.privateKeys[jweAlgorithms.EC]
 }
 
-/** Checked after opening, so that only what was sealed counts. */
+/** Of a JWE checked after opening, so that only what was sealed counts. */
 function requireMeant(claims: JweClaims, context: OpenContext): void {
   const { key, destination } = context
   if (key !== undefined && claims.key !== key) throw wrongEntry('entry')
@@ -131,7 +133,8 @@ async function lookUp(
   context: OpenContext,
 ): Promise<OpeningKey | undefined> {
   try {
-    return await find(keyId, context)
+    // Key stores often say null.
+    return (await find(keyId, context)) ?? undefined
   } catch (cause) {
     throwIfAborted(context.signal)
     throw new EnvelopeError('ERR_KEY_LOOKUP_FAILED', 'The private key could not be looked up.', {
@@ -155,7 +158,7 @@ function openFailed(): never {
 }
 
 function wrongEntry(what: string): EnvelopeError {
-  return new EnvelopeError('ERR_WRONG_ENTRY', `The envelope was sealed for another ${what}.`, {
-    hint: 'Somebody has sent an envelope in the place of another one; set it aside.',
+  return new EnvelopeError('ERR_WRONG_ENTRY', `The envelope was not sealed for this ${what}.`, {
+    hint: 'Somebody has sent an envelope in the place of another one, or one that does not say what it is for; set it aside.',
   })
 }

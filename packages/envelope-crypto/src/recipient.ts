@@ -76,8 +76,26 @@ export async function importRecipient(
 }
 
 async function fromJwks(url: URL, options: RecipientOptions): Promise<ReadKeySource> {
-  const jwk = (await fetchJwks(url, options)).find(({ kid }) => kid === options.keyId)
-  return { form: 'jwk', jwk: required(jwk, 'The JWKS has no key with this key id.') }
+  const named = (await fetchJwks(url, options)).filter(({ kid }) => kid === options.keyId)
+  const usable = named.length < 2 ? named : named.filter((jwk) => isUsable(jwk, options.keyId))
+  const jwk = required(usable[0] ?? named[0], 'The JWKS has no key with this key id.')
+  // Which of several keys is meant must not be a guess: a wrong guess is data that nobody can open.
+  if (usable.some((other) => !sameKey(jwk, other)))
+    throw refuse('The JWKS has several keys with this key id.')
+  return { form: 'jwk', jwk }
+}
+
+/** A JWKS may give a key for signatures the id of one for encryption. */
+function isUsable(jwk: JsonWebKey, keyId: string): boolean {
+  try {
+    return readPublicKey({ form: 'jwk', jwk: { ...jwk } }, keyId).key.bits > 0
+  } catch {
+    return false
+  }
+}
+
+function sameKey(one: JsonWebKey, other: JsonWebKey): boolean {
+  return (['kty', 'n', 'e', 'crv', 'x', 'y'] as const).every((member) => one[member] === other[member])
 }
 
 interface FoundKey {

@@ -13,7 +13,7 @@ import type { KeyRing } from './key-ring.js'
 import type { Recipient } from './recipient.js'
 import { longestC3ProColumn, sealC3Pro } from './suites/c3-pro.js'
 import type { C3ProKeyBits } from './suites/c3-pro.js'
-import { jweWrap, sealJwe } from './suites/jwe.js'
+import { jweWrap, mostRecipients, sealJwe } from './suites/jwe.js'
 import type { JweEnvelope } from './suites/jwe.js'
 
 /** Whose private key opens the envelopes: from `importRecipient`, or a key ring, which is asked for every envelope. */
@@ -64,6 +64,8 @@ export interface Sealer<E extends object = Envelope | JweEnvelope> {
   seal(plaintext: Uint8Array, context?: SealContext): Promise<E>
 }
 
+const longestContentType = 255
+
 /** How one plaintext becomes an envelope, once it is known for whom. The bytes are read before it returns. */
 type Seal<E> = (plaintext: Uint8Array, context: SealContext) => Promise<E>
 
@@ -80,7 +82,8 @@ export function createSealer(options: C3ProSealerOptions | JweSealerOptions): Se
     min: 0,
     max: mostMaxBytes,
   })
-  const sealFor = options.suite === 'c3-pro' ? c3ProSealing(options) : jweSealing(options)
+  const source = isRing(options.recipient) ? options.recipient : [...toList(options.recipient)]
+  const sealFor = options.suite === 'c3-pro' ? c3ProSealing(options, source) : jweSealing(options, source)
 
   return {
     suite,
@@ -88,11 +91,10 @@ export function createSealer(options: C3ProSealerOptions | JweSealerOptions): Se
       if (!isBytes(plaintext)) throw invalidOption('The plaintext must be a Uint8Array.')
       if (plaintext.length > maxBytes) throw tooLargeToSeal(maxBytes)
       throwIfAborted(context.signal)
-      const source = options.recipient
       // Who is known already is not waited for, and then nothing need be copied.
       const copy = isRing(source) ? new Uint8Array(plaintext) : undefined
       try {
-        const recipients = isRing(source) ? [await source.current()] : toList(source)
+        const recipients = isRing(source) ? [await source.current()] : source
         throwIfAborted(context.signal)
         requireValid(recipients, (options.now ?? Date.now)())
         const sealed = await sealFor(recipients)(copy ?? plaintext, context)
@@ -112,23 +114,32 @@ function requireValid(recipients: readonly Recipient[], now: number): void {
   for (const recipient of recipients) {
     const { notAfter } = recipient
     if (notAfter === undefined) continue
-    const end = ends.get(recipient) ?? Date.parse(notAfter)
-    ends.set(recipient, end)
-    if (now > end) throw expiredError(notAfter)
+    if (now > endOf(recipient, notAfter)) throw expiredError(notAfter)
   }
 }
 
 /** Dates are read once. */
 const ends = new WeakMap<Recipient, number>()
 
+function endOf(recipient: Recipient, notAfter: string): number {
+  const known = ends.get(recipient)
+  if (known !== undefined) return known
+  const end = Date.parse(notAfter)
+  ends.set(recipient, end)
+  return end
+}
+
 /** The options checked, and for each set of recipients what is prepared once. */
-function c3ProSealing(options: C3ProSealerOptions): (recipients: readonly Recipient[]) => Seal<Envelope> {
+function c3ProSealing(
+  options: C3ProSealerOptions,
+  source: Source,
+): (recipients: readonly Recipient[]) => Seal<Envelope> {
   const keyBits = oneOf('keyBits', options.keyBits, [128, 192, 256], 256)
   const { version = defaultVersion } = options
   if (!isVersion(version)) {
     throw invalidOption('version must be 1 to 40 letters, digits, spaces, ".", "_" or "-".')
   }
-  return prepared(options.recipient, ([recipient]) => {
+  return prepared(source, ([recipient]) => {
     const keyId = requireC3ProRecipient(recipient)
     const wrap = rsaOaepWrap(recipient.spki, 'SHA-1')
     return async (plaintext) => {
@@ -143,14 +154,24 @@ function c3ProSealing(options: C3ProSealerOptions): (recipients: readonly Recipi
   })
 }
 
-function jweSealing(options: JweSealerOptions): (recipients: readonly Recipient[]) => Seal<JweEnvelope> {
+function jweSealing(
+  options: JweSealerOptions,
+  source: Source,
+): (recipients: readonly Recipient[]) => Seal<JweEnvelope> {
   const { contentType = 'application/fhir+json' } = options
-  if (contentType === '') throw invalidOption('contentType must not be empty.')
-  return prepared(options.recipient, (recipients) => {
+  if (typeof contentType !== 'string' || contentType === '' || contentType.length > longestContentType) {
+    throw invalidOption(`contentType must have 1 to ${longestContentType} characters.`)
+  }
+  return prepared(source, (recipients) => {
     const keyIds = recipients.map(({ keyId }) => requireKeyId(keyId))
     if (new Set(keyIds).size < keyIds.length) throw invalidOption('Two recipients have the same key id.')
+    if (keyIds.length > mostRecipients)
+      throw invalidOption(`There are more than ${mostRecipients} recipients.`)
     const wraps = recipients.map(jweWrap)
     return async (plaintext, { key, destination }) => {
+      if (![key, destination].every((claim) => claim === undefined || typeof claim === 'string')) {
+        throw invalidOption('key and destination must be texts.')
+      }
       const claims = {
         cty: contentType,
         ...(key === undefined ? {} : { jti: key }),
@@ -161,11 +182,14 @@ function jweSealing(options: JweSealerOptions): (recipients: readonly Recipient[
   })
 }
 
+/** A ring, or who was named when the sealer was made. */
+type Source = Pick<KeyRing, 'current'> | readonly Recipient[]
+
 type Recipients = readonly [Recipient, ...Recipient[]]
 
 /** Prepares at once for recipients that are known now, and again whenever a key ring has chosen another one. */
 function prepared<E>(
-  source: JweSealerOptions['recipient'],
+  source: Source,
   prepare: (recipients: Recipients) => Seal<E>,
 ): (recipients: readonly Recipient[]) => Seal<E> {
   let last: { readonly first: Recipient; readonly seal: Seal<E> } | undefined
@@ -175,11 +199,11 @@ function prepared<E>(
     if (last?.first !== first) last = { first, seal: prepare([first, ...others]) }
     return last.seal
   }
-  if (!isRing(source)) ready(toList(source))
+  if (!isRing(source)) ready(source)
   return ready
 }
 
-function isRing(source: JweSealerOptions['recipient']): source is Pick<KeyRing, 'current'> {
+function isRing(source: JweSealerOptions['recipient'] | Source): source is Pick<KeyRing, 'current'> {
   return 'current' in source
 }
 

@@ -22,6 +22,10 @@ const redirecting: typeof fetch = (_, init) =>
     ? Promise.reject(new TypeError('unexpected redirect'))
     : Promise.resolve(Response.json({ keys: [publicJwk] }))
 
+/** As a fetch that follows wherever it is sent. */
+const redirected = (): Response =>
+  Object.defineProperty(Response.json({ keys: [publicJwk] }), 'redirected', { value: true })
+
 const jwksOf = (count: number): Response =>
   Response.json({ keys: Array.from({ length: count }, () => ({ kty: 'RSA', kid: 'x' })) })
 
@@ -114,6 +118,7 @@ const rows: readonly Row[] = [
     'ERR_KEYS_UNREACHABLE',
     () => importRecipient(url, { keyId, fetch: redirecting }),
   ],
+  ['a JWKS from where a redirect led', 'ERR_KEYS_UNREACHABLE', () => fromUrl(redirected)],
   ['a JWKS that is a page', 'ERR_INVALID_RECIPIENT', () => fromUrl(() => new Response('<html>'))],
   [
     'a JWKS over http',

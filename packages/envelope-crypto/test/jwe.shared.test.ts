@@ -1,4 +1,4 @@
-import { createOpener, createSealer, keyRing } from '@fhir-outbox/envelope-crypto'
+import { createOpener, createSealer, importRecipient, keyRing } from '@fhir-outbox/envelope-crypto'
 import type { JweEnvelope } from '@fhir-outbox/envelope-crypto'
 import * as fc from 'fast-check'
 import { CompactEncrypt, flattenedDecrypt, generalDecrypt } from 'jose'
@@ -156,12 +156,95 @@ describe('JWE', () => {
     expect(blocks.size).toBe(16)
   })
 
+  it('reads the plaintext at once, also when many are sealed together', async () => {
+    const rsa = await newParty()
+    for (const { recipient, opener } of [receiver, rsa]) {
+      const sealer = createSealer({ recipient })
+      const lengths = [0, 1, 1200, 16_000, 16_384, 17_000, 300_000]
+      const sealing = lengths.flatMap((length) =>
+        [1, 2].map((byte) => {
+          const plaintext = new Uint8Array(length).fill(byte)
+          const sealed = sealer.seal(plaintext, { key: `${length}-${byte}` })
+          plaintext.fill(0)
+          return { length, byte, sealed }
+        }),
+      )
+      for (const { length, byte, sealed } of sealing) {
+        const opened = await opener.open(await sealed, { key: `${length}-${byte}` })
+        expect(opened).toHaveLength(length)
+        expect(opened.every((one) => one === byte)).toBe(true)
+      }
+    }
+  })
+
   it('takes large content, and refuses what is larger than the limit', async () => {
     const sealer = createSealer({ recipient: receiver.recipient })
     const envelope = await sealer.seal(new Uint8Array(300_000).fill(7))
     expect((await receiver.opener.open(envelope)).every((byte) => byte === 7)).toBe(true)
     const small = createOpener({ keys: keyRing([receiver.openingKey]), maxBytes: 1000 })
     expect(await codeOf(() => small.open(envelope))).toBe('ERR_TOO_LARGE')
+  })
+
+  it('opens up to the limit to the byte, however the message was packed', async () => {
+    const sealer = createSealer({ recipient: receiver.recipient })
+    const at = async (length: number, maxBytes: number): Promise<unknown> => {
+      const opener = createOpener({ keys: keyRing([receiver.openingKey]), maxBytes })
+      return await codeOf(async () => opener.open(await sealer.seal(new Uint8Array(length))))
+    }
+    for (const maxBytes of [0, 1, 2, 3, 1000]) {
+      expect([await at(maxBytes, maxBytes), await at(maxBytes + 1, maxBytes)]).toEqual([
+        undefined,
+        'ERR_TOO_LARGE',
+      ])
+    }
+    const publicKey = await crypto.subtle.importKey(
+      'spki',
+      receiver.recipient.spki,
+      { name: 'ECDH', namedCurve: 'P-256' },
+      false,
+      [],
+    )
+    const bomb = await new CompactEncrypt(new Uint8Array(200_000))
+      .setProtectedHeader({
+        alg: 'ECDH-ES+A256KW',
+        enc: 'A256GCM',
+        kid: receiver.recipient.keyId,
+        zip: 'DEF',
+      })
+      .encrypt(publicKey)
+    const small = createOpener({ keys: keyRing([receiver.openingKey]), maxBytes: 1000 })
+    expect(await codeOf(() => small.open(bomb))).toBe('ERR_INVALID_ENVELOPE')
+  })
+
+  it('makes nothing that its own opener would refuse', async () => {
+    const { recipient, generated } = receiver
+    const crowd = await Promise.all(
+      Array.from({ length: 17 }, (_, at) => importRecipient(generated.certificatePem, { keyId: `k${at}` })),
+    )
+    expect(await codeOf(() => createSealer({ recipient: crowd }))).toBe('ERR_INVALID_OPTION')
+    const sealer = createSealer({ recipient })
+    for (const context of [
+      { destination: 'x'.repeat(20_000) },
+      { key: 7 as unknown as string },
+      { destination: new URL('https://a.example') as unknown as string },
+    ]) {
+      expect(await codeOf(() => sealer.seal(utf8('a'), context))).toBe('ERR_INVALID_OPTION')
+    }
+    expect(await codeOf(() => createSealer({ recipient, contentType: 'x'.repeat(20_000) }))).toBe(
+      'ERR_INVALID_OPTION',
+    )
+    const long = { key: '', destination: `https://a.example/${'x'.repeat(2000)}` }
+    expect(text(await receiver.opener.open(await sealer.seal(utf8('a'), long), long))).toBe('a')
+  })
+
+  it('seals for those it was made with, whatever becomes of the list', async () => {
+    const other = await newParty({ curve: 'P-256' })
+    const list = [receiver.recipient]
+    const sealer = createSealer({ recipient: list })
+    list[0] = other.recipient
+    list.push(receiver.recipient)
+    expect(text(await receiver.opener.open(await sealer.seal(utf8('a'))))).toBe('a')
+    expect(await codeOf(async () => other.opener.open(await sealer.seal(utf8('a'))))).toBe('ERR_UNKNOWN_KEY')
   })
 
   const malformed: readonly (readonly [string, (envelope: JweEnvelope) => unknown])[] = [
@@ -182,6 +265,11 @@ describe('JWE', () => {
     ['a header parameter in two places', (envelope) => ({ ...envelope, header: { kid: 'other' } })],
     ['a shared unprotected header', (envelope) => ({ ...envelope, unprotected: { cty: 'text/plain' } })],
     [
+      'an extension that must be understood (crit)',
+      (envelope) => withHeader(envelope, { crit: ['exp'], exp: 1 }),
+    ],
+    ['compressed content (zip)', (envelope) => withHeader(envelope, { zip: 'DEF' })],
+    [
       'an empty list of recipients',
       (envelope) => ({ ...without(envelope, 'encrypted_key'), recipients: [] }),
     ],
@@ -189,6 +277,18 @@ describe('JWE', () => {
   it.each(malformed)('refuses %s', async (_, change) => {
     const envelope = await createSealer({ recipient: receiver.recipient }).seal(utf8('a'))
     expect(await codeOf(() => receiver.opener.open(change(envelope)))).toBe('ERR_INVALID_ENVELOPE')
+  })
+
+  it('has one form: ciphertext and tag end where they end', async () => {
+    const envelope = await createSealer({ recipient: receiver.recipient }).seal(new Uint8Array(60))
+    const { ciphertext, tag } = envelope
+    const moved = [
+      { ...envelope, ciphertext: ciphertext.slice(0, -16), tag: ciphertext.slice(-16) + tag },
+      { ...envelope, ciphertext: ciphertext + tag.slice(0, 16), tag: tag.slice(16) },
+      { ...envelope, iv: encodeBase64Url(new Uint8Array(16)) },
+    ]
+    for (const one of moved) expect(await codeOf(() => receiver.opener.open(one))).toBe('ERR_OPEN_FAILED')
+    expect(await receiver.opener.open(envelope)).toHaveLength(60)
   })
 
   it('refuses a crowd of recipients before it asks for a key', async () => {

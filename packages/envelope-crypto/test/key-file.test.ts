@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -49,6 +49,23 @@ describe('a key file', () => {
     expect(await codeOf(keyFromFile(path))).toBe('ERR_KEY_FILE_OPEN')
   })
 
+  it.skipIf(process.getuid?.() !== 0)(
+    'is refused when it belongs to another user, who can read it',
+    async () => {
+      const path = join(folder, 'records.key')
+      await createKeyFile(path)
+      await chown(path, 12_345, 12_345)
+      expect(await codeOf(keyFromFile(path))).toBe('ERR_KEY_FILE_OPEN')
+    },
+  )
+
+  it('is refused when it is no file, or far too long', async () => {
+    expect(await codeOf(keyFromFile(folder))).not.toBeUndefined()
+    const path = join(folder, 'long.key')
+    await writeFile(path, 'A'.repeat(1_000_000), { mode: 0o600 })
+    expect(await codeOf(keyFromFile(path))).toBe('ERR_INVALID_OPTION')
+  })
+
   it('shows as a locked key when it is missing or damaged', async () => {
     const path = join(folder, 'records.key')
     const cipher = createRecordCipher({ keyId: 'k1', key: keyFromFile(path) })
@@ -66,6 +83,9 @@ describe('a key in the environment', () => {
     const name = 'FHIR_OUTBOX_TEST_RECORD_KEY'
     const source = keyFromEnvironment(name)
     expect(await source()).toBeUndefined()
+    process.env[name] = 'AAAA'
+    const answer = source()
+    await expect(answer).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' })
     process.env[name] = Buffer.alloc(32, 5).toString('base64')
     try {
       expect(await source()).toEqual(new Uint8Array(32).fill(5))

@@ -1,7 +1,7 @@
 import { createSealer, generateRecipient, importRecipient, keyRing } from '@fhir-outbox/envelope-crypto'
 import type { GeneratedRecipient, Recipient } from '@fhir-outbox/envelope-crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { codeOf, utf8 } from './support.js'
+import { codeOf, failure, utf8 } from './support.js'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -154,6 +154,48 @@ describe('a JWKS', () => {
     }
     expect(await codeOf(() => importRecipient(url, { keyId: 'k1', fetch }))).toBe('ERR_KEYS_UNREACHABLE')
     expect(mode).toBe('error')
+  })
+
+  it('is not asked for with a password in its URL, which no error may repeat', async () => {
+    const secret = new URL('https://user:hunter2@receiver.example/jwks.json?token=t0ken')
+    for (const attempted of [importRecipient(secret, { keyId: 'k1' }), keyRing({ url: secret }).current()]) {
+      const error = await failure(attempted)
+      expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION' })
+      expect(`${error.message} ${String(error.hint)} ${String(error.cause)}`).not.toMatch(/hunter2|t0ken/)
+    }
+  })
+
+  it('does not leave it to chance which of two keys with one id is meant', async () => {
+    const [one, other] = await Promise.all(
+      [1, 2].map(async () => (await generateRecipient({ curve: 'P-256', keyId: 'k1' })).publicJwk),
+    )
+    const fetch = (): Promise<Response> => Promise.resolve(Response.json({ keys: [one, other] }))
+    expect(await codeOf(() => importRecipient(url, { keyId: 'k1', fetch }))).toBe('ERR_INVALID_RECIPIENT')
+    expect(await codeOf(() => keyRing({ url, fetch }).current())).toBe('ERR_NO_VALID_RECIPIENT')
+    // The same key twice, or one of them for signatures, is no riddle.
+    const signing = { ...other, use: 'sig', alg: 'ES256' }
+    for (const keys of [
+      [one, one],
+      [signing, one],
+    ]) {
+      const clear = (): Promise<Response> => Promise.resolve(Response.json({ keys }))
+      const found = await importRecipient(url, { keyId: 'k1', fetch: clear })
+      expect(found.spki).toEqual((await importRecipient(one ?? {}, { keyId: 'k1' })).spki)
+      expect((await keyRing({ url, fetch: clear }).current()).spki).toEqual(found.spki)
+    }
+  })
+
+  it('is given up when the caller gives up, also by a fetch that does not listen', async () => {
+    for (const stuck of [
+      (): Promise<Response> => new Promise(() => undefined),
+      (): Promise<Response> =>
+        Promise.resolve(new Response(new ReadableStream({ pull: () => new Promise(() => undefined) }))),
+    ]) {
+      const controller = new AbortController()
+      const attempted = importRecipient(url, { keyId: 'k1', fetch: stuck, signal: controller.signal })
+      controller.abort()
+      await expect(attempted).rejects.toMatchObject({ name: 'AbortError' })
+    }
   })
 
   it('is given up when the caller gives up', async () => {

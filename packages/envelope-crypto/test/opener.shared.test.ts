@@ -1,5 +1,5 @@
 import { createOpener, createSealer, keyRing } from '@fhir-outbox/envelope-crypto'
-import type { Envelope } from '@fhir-outbox/envelope-crypto'
+import type { Envelope, JweSealerOptions } from '@fhir-outbox/envelope-crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { decodeBase64, encodeBase64 } from '../src/internal/base64.js'
 import { encryptMessage } from '../src/suites/c3-pro.js'
@@ -132,6 +132,23 @@ describe('what a reader tolerates', () => {
         code: 'ERR_UNKNOWN_KEY',
       })
     }
+  })
+
+  it('takes null for no key, as key stores give it', async () => {
+    const opener = createOpener({ keys: () => null as unknown as undefined })
+    for (const suite of ['jwe', 'c3-pro'] as const) {
+      const sealed = await createSealer({ suite, recipient: party.recipient } as JweSealerOptions).seal(
+        utf8('a'),
+      )
+      expect(await failure(opener.open(sealed))).toMatchObject({ code: 'ERR_UNKNOWN_KEY' })
+    }
+  })
+
+  it('does not let an envelope that cannot tell its entry stand in for one that must', async () => {
+    for (const context of [{ key: 'entry-7' }, { destination: 'https://fhir.example/enc' }]) {
+      expect(await failure(party.opener.open(envelope, context))).toMatchObject({ code: 'ERR_WRONG_ENTRY' })
+    }
+    expect(await party.opener.open(envelope, { key: undefined, destination: undefined })).toHaveLength(175)
   })
 
   it('keeps a failing key store apart from a bad envelope', async () => {

@@ -86,6 +86,14 @@ describe('a key from a passphrase', () => {
       'with rounds for a year',
       '{"v":1,"kdf":"PBKDF2-HMAC-SHA-256","iterations":1e12,"salt":"AAAA","check":"AAAA"}',
     ],
+    [
+      'without salt',
+      '{"v":1,"kdf":"PBKDF2-HMAC-SHA-256","iterations":600000,"salt":"","check":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="}',
+    ],
+    [
+      'with a check of another length',
+      '{"v":1,"kdf":"PBKDF2-HMAC-SHA-256","iterations":600000,"salt":"AAAAAAAAAAAAAAAAAAAAAA==","check":"AAAA"}',
+    ],
   ])('leaves a note alone that is %s', async (_, note) => {
     const notes = notesInMemory()
     notes.kept.set('fhir-outbox-passphrase-k1', text(note))

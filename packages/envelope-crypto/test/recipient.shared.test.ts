@@ -105,12 +105,17 @@ describe('importRecipient', () => {
       'é',
       '%2e',
       'a'.repeat(129),
+      // Devices, not files, on Windows.
+      'CON',
+      'nul.pem',
+      'Com1',
+      'lpt9.key',
       7,
       null,
     ]) {
       expect(await attempt(bad), String(bad)).toMatchObject({ code: 'ERR_INVALID_KEY_ID' })
     }
-    for (const good of ['0', 'some_key_id', '-v1.2_', 'a'.repeat(128)]) {
+    for (const good of ['0', 'some_key_id', '-v1.2_', 'console', 'com10', 'a.con', 'a'.repeat(128)]) {
       expect((await importRecipient(spki, { keyId: good })).keyId).toBe(good)
     }
   })

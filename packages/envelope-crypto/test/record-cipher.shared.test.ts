@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createRecordCipher, keysInUse } from '../src/index.js'
 import type { RecordKeySource } from '../src/index.js'
 import { sameBytes } from '../src/internal/bytes.js'
@@ -134,6 +134,39 @@ describe('a record cipher', () => {
       expect(await cipher.decrypt(sealed, about)).toEqual(text(at === 0 ? 'b' : 'c'))
     }
     expect(asked.encrypt(text('d'), about) instanceof Promise).toBe(!inNode)
+  })
+
+  it('unwraps a data key once for all records that are opened together', async () => {
+    const key = await browserKey()
+    const before = createRecordCipher({ keyId: 'k1', key })
+    const records = await Promise.all(
+      Array.from({ length: 150 }, async (_, at) => before.encrypt(text(`record ${at}`), about)),
+    )
+    const cipher = createRecordCipher({ keyId: 'k1', key })
+    const decrypt = vi.spyOn(crypto.subtle, 'decrypt')
+    try {
+      const opened = await Promise.all(records.map(async (record) => cipher.decrypt(record, about)))
+      expect(opened).toEqual(records.map((_, at) => text(`record ${at}`)))
+      expect(decrypt.mock.calls.filter(([, by]) => by === key)).toHaveLength(2)
+    } finally {
+      decrypt.mockRestore()
+    }
+  })
+
+  it('opens a record while a forged one with the same data key is refused', async () => {
+    const [one, other] = [await browserKey(), await browserKey()]
+    const options = { keyId: 'k1', key: one, older: [{ keyId: 'k2', key: other }] }
+    const record = await createRecordCipher(options).encrypt(text('a'), about)
+    const forged = record.slice()
+    forged[3] = '2'.charCodeAt(0)
+    const cipher = createRecordCipher(options)
+    const [refused, opened, again] = await Promise.all([
+      codeOf(() => cipher.decrypt(forged, about)),
+      cipher.decrypt(record, about),
+      codeOf(() => cipher.decrypt(forged, about)),
+    ])
+    expect([refused, again]).toEqual(['ERR_OPEN_FAILED', 'ERR_OPEN_FAILED'])
+    expect(opened).toEqual(text('a'))
   })
 
   it('takes associated data of any length', async () => {

@@ -52,17 +52,16 @@ export function aesGcmOfBytes(raw: Uint8Array<ArrayBuffer>): AesGcm {
     return importing
   }
   const platform = aesGcm(importOnce)
+  // Once for all messages: looking it up shows beside a small one.
+  const node = nodeCrypto()
+  if (node === undefined) return platform
   return {
-    encrypt(input) {
-      const node = input.plain.length <= syncUpTo ? nodeCrypto() : undefined
-      return node === undefined ? platform.encrypt(input) : encryptInNode(node, raw, input)
-    },
-    decrypt(nonce, sealed, associated) {
-      const node = sealed.length <= syncUpTo ? nodeCrypto() : undefined
-      return node === undefined
-        ? platform.decrypt(nonce, sealed, associated)
-        : decryptInNode(node, raw, nonce, sealed, associated)
-    },
+    encrypt: (input) =>
+      input.plain.length <= syncUpTo ? encryptInNode(node, raw, input) : platform.encrypt(input),
+    decrypt: (nonce, sealed, associated) =>
+      sealed.length <= syncUpTo
+        ? decryptInNode(node, raw, nonce, sealed, associated)
+        : platform.decrypt(nonce, sealed, associated),
   }
 }
 

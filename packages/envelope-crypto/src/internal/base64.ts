@@ -30,9 +30,13 @@ function encodeByPlatform(bytes: Uint8Array, alphabet: 'base64' | 'base64url'): 
   }
   const toBase64: unknown = Reflect.get(bytes, 'toBase64')
   if (typeof toBase64 !== 'function') return undefined
-  const options = { alphabet, omitPadding: alphabet === 'base64url' }
-  return String(Reflect.apply(toBase64, bytes, [options]))
+  return String(Reflect.apply(toBase64, bytes, platformOptions[alphabet]))
 }
+
+const platformOptions = {
+  base64: [{ alphabet: 'base64' }],
+  base64url: [{ alphabet: 'base64url', omitPadding: true }],
+} as const
 
 interface NodeBuffer {
   readonly Buffer: {

@@ -26,21 +26,31 @@ async function getText(
   url: URL,
   options: { readonly fetch?: typeof fetch; readonly signal?: AbortSignal },
 ): Promise<string> {
-  const get = options.fetch ?? fetch
   const timeout = AbortSignal.timeout(timeoutMs)
   const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout])
+  const given = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
   try {
-    const headers = { accept: 'application/jwk-set+json, application/json' }
-    const response = await get(url, { redirect: 'error', credentials: 'omit', headers, signal })
-    if (!response.ok) {
-      await response.body?.cancel()
-      throw unreachable(`The JWKS was answered with status ${response.status}.`)
-    }
-    return await readBounded(response)
+    throwIfAborted(options.signal)
+    // A fetch of the caller's need not listen to the signal.
+    return await Promise.race([getBounded(options.fetch ?? fetch, url, signal), given])
   } catch (cause) {
     throwIfAborted(options.signal)
     throw cause instanceof EnvelopeError ? cause : unreachable('The JWKS could not be fetched.', cause)
   }
+}
+
+async function getBounded(get: typeof fetch, url: URL, signal: AbortSignal): Promise<string> {
+  const headers = { accept: 'application/jwk-set+json, application/json' }
+  const response = await get(url, { redirect: 'error', credentials: 'omit', headers, signal })
+  // Not every fetch knows `redirect`.
+  if (!response.ok || response.redirected) {
+    await response.body?.cancel()
+    const what = response.ok ? 'after a redirect' : `with status ${response.status}`
+    throw unreachable(`The JWKS was answered ${what}.`)
+  }
+  return await readBounded(response)
 }
 
 async function readBounded(response: Response): Promise<string> {
@@ -74,6 +84,12 @@ function keysOf(text: string): readonly Jwk[] {
 }
 
 function requireSafe(url: URL): void {
+  // fetch would refuse it as well, and say the password.
+  if (url.username !== '' || url.password !== '') {
+    throw new EnvelopeError('ERR_INVALID_OPTION', 'The URL of the JWKS has a user name or password in it.', {
+      hint: 'Public keys need none; pass a fetch that authenticates if the server asks for it all the same.',
+    })
+  }
   const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
   if (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) return
   throw new EnvelopeError('ERR_INVALID_OPTION', 'The URL of the JWKS is not https.', {

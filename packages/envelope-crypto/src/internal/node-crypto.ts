@@ -24,7 +24,7 @@ interface NodeEncryptionKey {
 }
 
 interface NodeCipher {
-  setAAD(bytes: Uint8Array): unknown
+  setAAD(content: Uint8Array | string): unknown
   update(bytes: Uint8Array): Uint8Array
   final(): Uint8Array
   getAuthTag(): Uint8Array

@@ -1,5 +1,5 @@
 import { EnvelopeError } from '../errors.js'
-import { aesGcmOfBytes, nonceLength } from '../internal/aes-gcm.js'
+import { aesGcmOfBytes, nonceLength, tagLength } from '../internal/aes-gcm.js'
 import { decodeBase64, encodeBase64 } from '../internal/base64.js'
 import { sameBytes } from '../internal/bytes.js'
 import { invalidOption, wholeNumber } from '../internal/options.js'
@@ -9,6 +9,8 @@ import { requireKeyId } from '../key-id.js'
 
 const noteVersion = 1
 const saltLength = 16
+/** Nonce and tag around nothing. */
+const checkLength: number = nonceLength + tagLength
 /** OWASP's recommendation for PBKDF2 with HMAC-SHA-256. */
 const defaultIterations = 600_000
 const fewestIterations = 600_000
@@ -129,8 +131,8 @@ function readParameters(bytes: Uint8Array): Parameters {
   if (
     note['v'] !== noteVersion ||
     note['kdf'] !== 'PBKDF2-HMAC-SHA-256' ||
-    salt === undefined ||
-    check === undefined ||
+    salt?.length !== saltLength ||
+    check?.length !== checkLength ||
     typeof iterations !== 'number' ||
     !Number.isInteger(iterations) ||
     iterations < fewestIterations ||

@@ -92,7 +92,7 @@ export function createRecordCipher(options: RecordCipherOptions): RecordCipher {
   }
 
   /** All who come while a key is made wait for it. */
-  async function encryptLater(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array> {
+  async function keyMade(): Promise<void> {
     const making = coming
     try {
       const made = await making
@@ -100,38 +100,36 @@ export function createRecordCipher(options: RecordCipherOptions): RecordCipher {
     } finally {
       if (coming === making) coming = undefined
     }
+  }
+
+  async function encryptLater(record: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array> {
     try {
+      await keyMade()
       return await encrypt(record, associatedData)
     } finally {
       record.fill(0)
     }
   }
 
-  function openingKey(parts: RecordParts): Soon<AesGcm> {
+  function openingKey({ keyId: id, named, wrapped, head }: RecordParts): Soon<AesGcm> {
     // What was being unlocked when all was forgotten is not remembered.
     const known = memory
-    return andThen(requireKey(keys, parts.keyId).get(), (key) => {
-      const met = known.find(parts.wrapped)
-      if (met !== undefined) return met
-      return andThen(unwrapDataKey(key, parts.named, parts.wrapped), (unwrapped) => {
-        if (unwrapped === undefined) throw openFailed()
-        known.add(unwrapped)
-        return unwrapped.cipher
-      })
-    })
+    return andThen(requireKey(keys, id).get(), (key) =>
+      andThen(
+        known.get(head, () => unwrapDataKey(key, named, wrapped)),
+        (data) => data ?? openFailed(),
+      ),
+    )
   }
 
   function decrypt(record: Uint8Array, associatedData: Uint8Array): Soon<Uint8Array> {
     requireBytes(record, associatedData)
     // Copied: it may have to wait for a key.
     const parts = takeApart(record.slice())
-    if (parts === undefined) throw openFailed()
+    if (parts === undefined) return openFailed()
     const data = join(parts.head, associatedData)
     return andThen(openingKey(parts), (key) =>
-      andThen(key.decrypt(parts.nonce, parts.sealed, data), (plain) => {
-        if (plain === undefined) throw openFailed()
-        return plain
-      }),
+      andThen(key.decrypt(parts.nonce, parts.sealed, data), (plain) => plain ?? openFailed()),
     )
   }
 
@@ -226,8 +224,8 @@ function requireKey(keys: ReadonlyMap<string, HeldKey>, keyId: string): HeldKey 
   })
 }
 
-function openFailed(): EnvelopeError {
-  return new EnvelopeError('ERR_OPEN_FAILED', 'The record could not be opened.', {
+function openFailed(): never {
+  throw new EnvelopeError('ERR_OPEN_FAILED', 'The record could not be opened.', {
     hint: 'It is damaged, was moved, or was sealed with another key of the same name.',
   })
 }

@@ -1,8 +1,11 @@
 import { FlattenedEncrypt, flattenedDecrypt } from 'jose'
-import { aesGcmOfBytes, nonceLength, tagLength } from '../internal/aes-gcm.js'
+import { nonceLength } from '../internal/aes-gcm.js'
+import { encryptOnce } from '../internal/aes-gcm-once.js'
 import { decodeBase64Url, encodeBase64Url } from '../internal/base64.js'
+import { invalidOption } from '../internal/options.js'
 import { rsaOaepWrap } from '../internal/rsa-oaep.js'
 import { isPromise } from '../internal/soon.js'
+import { borrowBytes, giveBack } from '../internal/spare-bytes.js'
 import { randomBytes, webCrypto } from '../internal/web-crypto.js'
 import type { Recipient } from '../recipient.js'
 
@@ -13,6 +16,10 @@ import type { Recipient } from '../recipient.js'
 export const jweAlgorithms = { RSA: 'RSA-OAEP-256', EC: 'ECDH-ES+A256KW' } as const
 /** Content encryption; there is no other. */
 export const jweEncryption = 'A256GCM'
+/** Many times what a rotation needs; each one costs a look-up. */
+export const mostRecipients = 16
+/** Characters of a protected header. */
+export const longestHeader: number = 16 * 1024
 const keyLength = 32
 const encoder = new TextEncoder()
 
@@ -78,7 +85,7 @@ export function jweWrap(recipient: Recipient): JweWrap {
 
 /**
  * Seals under a content key made for this one call. `claims` go into the protected header. The plaintext is read before
- * the call returns.
+ * the call returns. Rejects with ERR_INVALID_OPTION when the claims are longer than an opener takes.
  */
 export async function sealJwe(
   wraps: readonly JweWrap[],
@@ -96,19 +103,16 @@ export async function sealJwe(
     const [only, ...others] = wrapped
     const single = others.length === 0 ? only : undefined
     const header = encodeHeader({ ...single?.header, enc: jweEncryption, ...claims })
-    const sealing = aesGcmOfBytes(key).encrypt({ nonce, plain: content, associated: encoder.encode(header) })
-    const wrappedKeys = wrapped.map(({ encryptedKey }) => encryptedKey)
-    const [sealed, keys] =
-      isPromise(sealing) || wrappedKeys.some(isPromise)
-        ? await Promise.all([sealing, Promise.all(wrappedKeys)])
-        : [sealing, wrappedKeys.filter(isThere)]
-    const end = sealed.length - tagLength
+    if (header.length > longestHeader)
+      throw invalidOption('The key and the destination are too long together.')
+    const sealing = encryptOnce({ key, nonce, plain: content, associated: header })
+    const [sealed, ...keys] = await Promise.all([sealing, ...wrapped.map(({ encryptedKey }) => encryptedKey)])
     return {
       protected: header,
       ...recipientMembers(wrapped, keys, single),
       iv: encodeBase64Url(nonce),
-      ciphertext: encodeBase64Url(sealed.subarray(0, end)),
-      tag: encodeBase64Url(sealed.subarray(end)),
+      ciphertext: encodeBase64Url(sealed.ciphertext),
+      tag: encodeBase64Url(sealed.tag),
     }
   } finally {
     key.fill(0)
@@ -151,7 +155,11 @@ export async function openJwe(
     const { plaintext } = await flattenedDecrypt(
       { ...rest, ...(header === undefined ? {} : { header: { ...header } }) },
       privateKey,
-      { keyManagementAlgorithms: [algorithm], contentEncryptionAlgorithms: [jweEncryption] },
+      {
+        keyManagementAlgorithms: [algorithm],
+        contentEncryptionAlgorithms: [jweEncryption],
+        maxDecompressedLength: 0,
+      },
     )
     return new Uint8Array(plaintext)
   } catch {
@@ -171,6 +179,11 @@ export function headerOf(text: unknown): Readonly<Record<string, unknown>> {
   }
 }
 
-function encodeHeader(header: Readonly<Record<string, unknown>>): string {
-  return encodeBase64Url(encoder.encode(JSON.stringify(header)))
+function encodeHeader(header: Readonly<Record<string, unknown>>): Base64Url {
+  const text = JSON.stringify(header)
+  const bytes = borrowBytes(3 * text.length)
+  const { written } = encoder.encodeInto(text, bytes)
+  const encoded = encodeBase64Url(bytes.subarray(0, written))
+  giveBack(bytes, written)
+  return encoded
 }
