@@ -82,7 +82,10 @@ function writeItems(items: readonly unknown[], margin: string, writing: Writing)
   const next = `,${inner}`
   let text = ''
   // Unlike map, for-of visits holes, so that they are refused like any other undefined item.
-  for (const item of items) text += (text === '' ? `[${inner}` : next) + write(item, inner, writing)
+  for (const item of items) {
+    text += text === '' ? `[${inner}` : next
+    text += write(item, inner, writing)
+  }
   return text === '' ? '[]' : `${text}${margin}]`
 }
 
@@ -92,27 +95,35 @@ function writeMembers(value: object, margin: string, writing: Writing): string {
     prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null
   if (!isPlain) throw refuse('a class instance')
   const inner = margin === '' ? '' : margin + writing.step
-  const next = `,${inner}`
   let text = ''
   for (const name of Object.keys(value)) {
     const item = (value as Readonly<Record<string, unknown>>)[name]
     if (item === undefined) continue
-    const before = text === '' ? `{${inner}` : next
-    text += before + (margin === '' ? nameText(name) : `${nameText(name)} `) + write(item, inner, writing)
+    const { first, later } = margin === '' ? onOneLine(name) : nameTexts(name, inner, ': ')
+    text += text === '' ? first : later
+    text += write(item, inner, writing)
   }
   return text === '' ? '{}' : `${text}${margin}}`
 }
 
+/** What stands before the value of the first member of an object, and of a later one. */
+type NameTexts = { readonly first: string; readonly later: string }
+
+function nameTexts(name: string, inner: string, colon: string): NameTexts {
+  const text = `${inner}${quote(name)}${colon}`
+  return { first: inOnePiece(`{${text}`), later: inOnePiece(`,${text}`) }
+}
+
 /** Resources use few names, over and over. */
-const names = new Map<string, string>()
+const names = new Map<string, NameTexts>()
 const MOST_NAMES = 500
 
-function nameText(name: string): string {
+function onOneLine(name: string): NameTexts {
   const known = names.get(name)
   if (known !== undefined) return known
-  const text = inOnePiece(`${quote(name)}:`)
-  if (names.size < MOST_NAMES) names.set(name, text)
-  return text
+  const texts = nameTexts(name, '', ':')
+  if (names.size < MOST_NAMES) names.set(name, texts)
+  return texts
 }
 
 function quote(text: string): string {

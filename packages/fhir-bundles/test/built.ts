@@ -53,3 +53,13 @@ export function built(readings: readonly Reading[], options: DeviceBundleOptions
 
 export const pressure = reading.measurements[0] as Extract<Measurement, { kind: 'compound' }>
 export const pulse = reading.measurements[1] as Extract<Measurement, { kind: 'numeric' }>
+
+/** Members that are there with the value `undefined`, which no printed text shows, and empty arrays and objects. */
+export function hollowMembers(value: unknown, path = ''): readonly string[] {
+  if (value === undefined) return [path]
+  if (typeof value !== 'object' || value === null) return []
+  const members = Object.entries(value)
+  return members.length === 0
+    ? [path]
+    : members.flatMap(([name, item]) => hollowMembers(item, `${path}/${name}`))
+}

@@ -165,6 +165,24 @@ describe('the same measurement twice', () => {
     expect([made.panels.length, made.pulses.length, made.coincidences.length]).toEqual([1, 1, 2])
   })
 
+  test.each([
+    ['status questionable', { ...pulse, status: ['questionable'] }],
+    ['status test', { ...pulse, status: ['test'] }],
+    ['status manual', { ...pulse, status: ['manual'] }],
+    ['status early', { ...pulse, status: ['early'] }],
+    ['a special value', { ...pulse, value: 'NaN' }],
+    ['a finer value', { ...pulse, value: decimal('62.00') }],
+  ] as const)('with %s it is refused: that is not the same', (_, other) => {
+    expect(codeOf(() => deviceBundle([reading, withMeasurements(other)]))).toBe('ERR_CONFLICTING_MEASUREMENT')
+  })
+
+  test('of two patients whose parts make one identifier it is refused, not filed under one of them', () => {
+    const of = (value: string, system: string) => ({ ...reading, patient: { identifier: { system, value } } })
+    expect(codeOf(() => deviceBundle([of('1-urn:x', 'urn:y'), of('1', 'urn:x-urn:y')]))).toBe(
+      'ERR_CONFLICTING_MEASUREMENT',
+    )
+  })
+
   test('with another value it is refused', () => {
     const other = withMeasurements({ ...pulse, value: decimal('63.0') })
     expect(errorOf(() => deviceBundle([reading, other]))).toMatchObject({

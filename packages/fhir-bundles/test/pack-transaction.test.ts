@@ -128,6 +128,33 @@ describe('packTransaction', () => {
     expect(packTransaction([condition(1), condition(2)], {})).toHaveLength(2)
   })
 
+  test('a reference by condition is answered in its own transaction or by an earlier one', () => {
+    const byCondition = (index: number, condition: string) => ({
+      ...entry(index, 'plain'),
+      resource: { resourceType: 'Basic', subject: { reference: condition } },
+    })
+    const created = entry(0, 'conditional')
+    const users = [byCondition(1, 'Basic?identifier=0'), byCondition(2, 'Basic?identifier=0')]
+    // A conditional create is repeated for each of them, wherever it stands.
+    for (const entries of [
+      [created, ...users],
+      [...users, created],
+    ]) {
+      const parts = packTransaction(entries, { entries: 2 })
+      expect(parts.map(({ bundle }) => bundle.entry.length)).toEqual([2, 2])
+      for (const { bundle } of parts) expect(bundle.entry).toContain(created)
+      for (const half of bisectBundle({ entry: entries }) ?? []) {
+        expect(half.bundle.entry).toContain(created)
+      }
+    }
+    // A conditional update is not repeated, and only needs to come first.
+    const updated = { ...entry(0, 'put'), request: { method: 'PUT', url: 'Basic?identifier=0' } }
+    const parts = packTransaction([...users, updated], { entries: 2 })
+    expect(parts.map(({ indexes }) => indexes)).toEqual([[0, 2], [1]])
+    // What nobody writes is there already.
+    expect(packTransaction([byCondition(1, 'Basic?identifier=7')], {})).toHaveLength(1)
+  })
+
   test('conditional creates that refer to each other travel together', () => {
     const entries = [entry(0, 'conditional', [1]), entry(1, 'conditional', [0]), entry(2, 'conditional', [2])]
     expect(packTransaction(entries, { entries: 2 }).map(({ indexes }) => indexes)).toEqual([[0, 1], [2]])
@@ -293,6 +320,19 @@ describe('bisectBundle', () => {
       [0, 1],
       [2, 3, 4],
     ])
+  })
+
+  test('a circle of conditional creates that another one needs is not a half of its own', () => {
+    const circles = [
+      entry(0, 'conditional', [1]),
+      entry(1, 'conditional', [0]),
+      entry(2, 'conditional', [3, 0]),
+      entry(3, 'conditional', [2]),
+    ]
+    expect(bisectBundle({ entry: circles })).toBeUndefined()
+    const [left, right] = bisectBundle({ entry: [...circles, entry(4, 'plain')] }) ?? []
+    expect([left?.indexes, right?.indexes]).toEqual([[0, 1, 2, 3], [4]])
+    expect(packTransaction(circles, {}).map(({ indexes }) => indexes)).toEqual([[0, 1, 2, 3]])
   })
 
   test('what must stay together is not halved', () => {

@@ -1,37 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { type GattContext, type GattValues, readingFromGatt } from '../src/gatt/index.js'
-import {
-  decimal,
-  deviceBundle,
-  type Measurement,
-  type ObservationResource,
-  stringifyExact,
-} from '../src/index.js'
+import { type GattValues, readingFromGatt } from '../src/gatt/index.js'
+import { deviceBundle, type Measurement, type ObservationResource, stringifyExact } from '../src/index.js'
 import { bytesOf, codeOf, countingUuid } from './fixtures.js'
-
-const context: GattContext = {
-  gateway: { systemId: '4C-4E-49-12-34-56-FF-FE' },
-  patient: { identifier: { system: 'urn:x:y', value: '1' } },
-  receivedAt: '2026-03-02T07:05:00.000+01:00',
-}
-const text = (value: string): Uint8Array => new TextEncoder().encode(value)
-const information: GattValues = {
-  '2A23': bytesOf('711000feff5f49b0'),
-  '2A29': text('Example Medical\0\0'),
-  '2A24': text(' BP-1 '),
-  '2A25': text('0042'),
-  '2A26': text('1.2'),
-  '2A27': text('3'),
-  '2A28': text('4.5'),
-}
-/** 2026-03-02T07:00:00 */
-const stamp = 'ea070302070000'
-const cuff = bytesOf(`1e780050006200${stamp}4800012500`)
-
-const read = (values: GattValues, more: Partial<GattContext> = {}) =>
-  readingFromGatt({ ...information, ...values }, { ...context, ...more })
-const named = (measurements: readonly Measurement[], type: string) =>
-  measurements.filter((measurement) => measurement.type === type)
+import { context, cuff, named, read, stamp, text } from './gatt-values.js'
 
 describe('the device', () => {
   test('is what Device Information tells, and its kind what it measures', () => {
@@ -98,69 +69,6 @@ describe('the device', () => {
     const unknown = cuff.slice()
     unknown[16] = 255
     expect(read({ '2A35': unknown }, { patient }).patient).toEqual({ id: 'user-undefined' })
-  })
-})
-
-describe('the time', () => {
-  test('is shifted by the clock of the device, read when `clockReadAt` says', () => {
-    const clock = { '2A2B': bytesOf('ea0703020704 1e018001') }
-    expect(read({ '2A35': cuff, ...clock }, { clockReadAt: '2026-03-02T07:04:31.000+01:00' }).time).toEqual({
-      quality: 'unsynchronized',
-      measuredAt: '2026-03-02T07:00:00',
-      deviceTime: '2026-03-02T07:04:30.500',
-      gatewayTime: '2026-03-02T07:04:31.000+01:00',
-      syncMethod: 'manual',
-    })
-    expect(read({ '2A35': cuff, '2A08': bytesOf(stamp) }).time).toMatchObject({
-      quality: 'unsynchronized',
-      deviceTime: '2026-03-02T07:00:00',
-      gatewayTime: context.receivedAt,
-    })
-  })
-
-  test('without a clock the device is on local time', () => {
-    expect(read({ '2A35': cuff }).time).toEqual({
-      quality: 'synchronized-local',
-      measuredAt: '2026-03-02T07:00:00',
-      gatewayTime: context.receivedAt,
-    })
-  })
-
-  test.each(['00000302070000', 'ea070002070000', 'ea07021e070000', 'ea070302190000'])(
-    'the stamp %s is none: reception counts',
-    (bad) => {
-      const packet = bytesOf(`02780050006200${bad}`)
-      expect(read({ '2A35': packet }).time).toEqual({ quality: 'none', gatewayTime: context.receivedAt })
-    },
-  )
-
-  test('a stamp that the clock cannot have made is on another time line, and is skipped', () => {
-    for (const clock of ['ea070228070000', 'e307030207 0000']) {
-      const reading = read({ '2A35': cuff, '2A08': bytesOf(clock) })
-      const isDate = clock.startsWith('e307')
-      expect(reading.time.quality).toBe(isDate ? 'other-time-line' : 'synchronized-local')
-      if (isDate) expect(deviceBundle([reading]).skipped).toHaveLength(1)
-    }
-  })
-
-  test('a clock that was never set: live is now, stored is lost', () => {
-    const live = bytesOf(`11e203e803${stamp}`)
-    expect(read({ '2A5E': live }).time.quality).toBe('none')
-    const stored = bytesOf(`13e203e803${stamp}0002`)
-    expect(read({ '2A5E': stored }).time.quality).toBe('other-time-line')
-  })
-
-  test('the battery has the time of the clock, not of a stored measurement', () => {
-    const values = { '2A35': cuff, '2A19': Uint8Array.of(80) }
-    const [battery] = named(read({ ...values, '2A08': bytesOf('ea070302070a00') }).measurements, 'battery')
-    expect(battery).toMatchObject({ value: decimal(80, 0), unit: '%', offset: decimal(600, 0) })
-    expect(named(read(values).measurements, 'battery')).toEqual([])
-    expect(
-      named(read({ '2A37': bytesOf('0040'), '2A19': Uint8Array.of(80) }).measurements, 'battery'),
-    ).toEqual([{ kind: 'numeric', type: 'battery', value: decimal(80, 0), unit: '%' }])
-    expect(
-      named(read({ '2A37': bytesOf('0040'), '2A19': Uint8Array.of(200) }).measurements, 'battery'),
-    ).toEqual([])
   })
 })
 
@@ -270,6 +178,14 @@ describe('what is measured', () => {
     ])
   })
 
+  test('a heart rate of nothing without contact was not measured', () => {
+    expect(read({ '2A37': bytesOf('0400') }).measurements).toEqual([
+      { kind: 'numeric', type: 'heart-rate', value: 'NaN', unit: '/min', status: ['not-available'] },
+    ])
+    // A strap that cannot tell about contact is believed.
+    expect(plain(read({ '2A37': bytesOf('0000') }).measurements)).toMatchObject([{ value: 0 }])
+  })
+
   test.each([
     [undefined, undefined, 'body-temperature'],
     [1, undefined, 'body-temperature-axilla'],
@@ -370,7 +286,7 @@ describe('what is measured', () => {
 
   test('a continuous monitor: from the start of the session, or back from now', () => {
     const records = bytesOf('06006e000000 09816f00050001ffff')
-    const fromStart = read({ '2AA7': records, '2AAA': bytesOf(`${stamp}0400`) })
+    const fromStart = read({ '2AA7': records, '2AAA': bytesOf(`${stamp}80ff`) })
     expect(fromStart.time).toMatchObject({ quality: 'synchronized-local', measuredAt: '2026-03-02T07:00:00' })
     expect(plain(fromStart.measurements)).toEqual([
       { kind: 'numeric', type: 'glucose-interstitial-fluid', value: 110, unit: 'mg/dL' },
@@ -387,9 +303,46 @@ describe('what is measured', () => {
       '2026-03-02T07:00:00+01:00',
       ...Array.from({ length: 3 }, () => '2026-03-02T07:05:00+01:00'),
     ])
-    expect(times({ '2AA7': [records] })).toEqual([
-      '2026-03-02T07:00:00.000+01:00',
-      ...Array.from({ length: 3 }, () => '2026-03-02T07:05:00.000+01:00'),
-    ])
+    // Without a start, and with one that the monitor does not know.
+    for (const start of [{}, { '2AAA': bytesOf('000000000000000400') }]) {
+      expect(times({ '2AA7': [records], ...start })).toEqual([
+        '2026-03-02T07:00:00.000+01:00',
+        ...Array.from({ length: 3 }, () => '2026-03-02T07:05:00.000+01:00'),
+      ])
+    }
   })
+
+  const minute = bytesOf('06006e000000')
+  test.each([
+    // Quarter hours of the zone, of daylight saving time.
+    ['04', '00', '+01:00'],
+    ['04', '04', '+02:00'],
+    ['f2', '02', '-03:00'],
+    ['17', '00', '+05:45'],
+    ['00', '00', '+00:00'],
+  ])('a session start with the zone %s and daylight saving %s has its own offset %s', (zone, dst, offset) => {
+    const values = { '2AA7': minute, '2AAA': bytesOf(`${stamp}${zone}${dst}`) }
+    expect(read(values).time).toEqual({
+      quality: 'synchronized-utc',
+      measuredAt: `2026-03-02T07:00:00${offset}`,
+      gatewayTime: context.receivedAt,
+    })
+    // A clock tells no zone, so that both are compared as they show.
+    expect(read({ ...values, '2A08': bytesOf('ea070302070500') }).time).toMatchObject({
+      quality: 'unsynchronized',
+      measuredAt: '2026-03-02T07:00:00',
+      deviceTime: '2026-03-02T07:05:00',
+    })
+  })
+
+  test.each(['80ff', '8000', '04ff', '7f00', '0403', '04c8'])(
+    'of a zone like %s nothing is known',
+    (zone) => {
+      const values = { '2AA7': minute, '2AAA': bytesOf(`${stamp}${zone}`) }
+      expect(read(values).time).toMatchObject({
+        quality: 'synchronized-local',
+        measuredAt: '2026-03-02T07:00:00',
+      })
+    },
+  )
 })

@@ -1,6 +1,7 @@
 import fhir from 'fhir'
 import { describe, expect, test } from 'vitest'
 import { deviceBundle, type Measurement, type Reading, stringifyExact, toPlainJson } from '../src/index.js'
+import { hollowMembers } from './built.js'
 import { reading } from './fixtures.js'
 
 // A validator that others wrote: base R4 structure, required bindings, no unknown members.
@@ -71,6 +72,7 @@ describe.each(Object.entries(cases))('%s', (_, example) => {
   })
 
   test('what validators do not see: references, one value, units, dates', () => {
+    expect(hollowMembers(bundle)).toEqual([])
     const fullUrls = new Set(bundle?.entry.map(({ fullUrl }) => fullUrl))
     for (const { resource } of bundle?.entry ?? []) {
       for (const [, reference = ''] of stringifyExact(resource).matchAll(/"reference":"([^"]*)"/g)) {

@@ -67,7 +67,10 @@ function buildGroups(
   return [...groups, ...leftover(count, groups, links)].toSorted((a, b) => (a.own[0] ?? 0) - (b.own[0] ?? 0))
 }
 
-/** Conditional creates that only refer to each other in a circle: nobody brings them along, so they go alone. */
+/**
+ * Conditional creates that only refer to each other in a circle: nobody brings them along, so they go alone. A circle
+ * that a later one needs comes with that one, so that every group has an entry that no other group has.
+ */
 function leftover(count: number, groups: readonly Group[], links: readonly Links[]): readonly Group[] {
   const covered = new Set<number>()
   const cover = ({ own, supports }: Group): void => {
@@ -75,11 +78,12 @@ function leftover(count: number, groups: readonly Group[], links: readonly Links
     for (const index of supports) covered.add(index)
   }
   for (const group of groups) cover(group)
-  const extra: Group[] = []
+  let extra: readonly Group[] = []
   for (let index = 0; index < count; index += 1) {
     if (covered.has(index)) continue
     const group = { own: [index], supports: reach([index], links) }
-    extra.push(group)
+    const brought = new Set(group.supports)
+    extra = [...extra.filter(({ own }) => !own.some((one) => brought.has(one))), group]
     cover(group)
   }
   return extra

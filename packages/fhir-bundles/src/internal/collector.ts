@@ -90,8 +90,9 @@ function checkKnown(reference: string | undefined, type: string): string {
 }
 
 /**
- * A device that sends a stored record again sends the same value under the same identifier, perhaps in another
- * connection: one entry. Only what was measured counts; the corrected time may differ by the clock's drift.
+ * A device that sends a stored record again sends the same under the same identifier, perhaps in another connection:
+ * one entry. Only what was measured, of whom and how far to trust it counts; the corrected time may differ by the
+ * clock's drift.
  */
 function sameMeasurement(a: DeviceBundleResource, b: DeviceBundleResource): boolean {
   if (a.resourceType !== 'Observation' || b.resourceType !== 'Observation') return true
@@ -99,8 +100,14 @@ function sameMeasurement(a: DeviceBundleResource, b: DeviceBundleResource): bool
 }
 
 function measured(resource: ObservationResource): string {
-  const { status, valueQuantity, valueDateTime, dataAbsentReason, component } = resource
-  const { valueCodeableConcept, valueString, valueSampledData } = resource
+  const { subject, status, interpretation, note, meta, dataAbsentReason, component } = resource
+  const { valueQuantity, valueDateTime, valueCodeableConcept, valueString, valueSampledData } = resource
   const values = { valueQuantity, valueDateTime, valueCodeableConcept, valueString, valueSampledData }
-  return stringifyExact([status, values, { dataAbsentReason, component }])
+  return stringifyExact([
+    subject,
+    status,
+    { interpretation, note, meta },
+    values,
+    { dataAbsentReason, component },
+  ])
 }

@@ -4,7 +4,7 @@ import { isObject } from './check.js'
 
 /** What one entry refers to among the entries of the same list. */
 export type Links = {
-  /** The server has to rewrite the reference: the target must be in the same transaction. */
+  /** The server has to rewrite or to resolve the reference: the target must be in the same transaction. */
   readonly bound: readonly number[]
   /** The reference names the final id of a PUT: the target may come in the same transaction or an earlier one. */
   readonly after: readonly number[]
@@ -12,12 +12,16 @@ export type Links = {
 
 export function linksOf(entries: readonly TransactionEntry[]): readonly Links[] {
   const names = namesOfAll(entries)
+  const conditions = conditionsOf(entries)
   return entries.map((entry, index) => {
     const bound = new Set<number>()
     const after = new Set<number>()
     visitTexts(entry.resource, (text, isReference) => {
       // A fragment or version names a part or a state of the same resource.
-      const target = names.get(text) ?? names.get(text.replace(/(?:#.*|\/_history\/[^/]*)$/, ''))
+      const target =
+        names.get(text) ??
+        names.get(text.replace(/(?:#.*|\/_history\/[^/]*)$/, '')) ??
+        (isReference ? conditions.get(text) : undefined)
       if (target === undefined) {
         if (isReference && text.startsWith('urn:uuid:')) throw dangling(index)
       } else if (target !== index) {
@@ -42,6 +46,16 @@ function namesOfAll(entries: readonly TransactionEntry[]): ReadonlyMap<string, n
     }
   }
   return names
+}
+
+/** What a reference by condition finds: resources that these entries may be about to write. */
+function conditionsOf(entries: readonly TransactionEntry[]): ReadonlyMap<string, number> {
+  const conditions = new Map<string, number>()
+  for (const [index, entry] of entries.entries()) {
+    const target = writeTarget(entry)
+    if (target?.includes('?') === true && !conditions.has(target)) conditions.set(target, index)
+  }
+  return conditions
 }
 
 /** Two updates of one resource may be packed, into two transactions. */

@@ -9,30 +9,38 @@ import type { PulseOximetryContinuous, PulseOximetrySpot } from '../gatt/pulse-o
 import type { TemperatureMeasurement } from '../gatt/temperature.js'
 import type { Unsuccessful, WeightMeasurement } from '../gatt/weight.js'
 
-// The decoders backwards: what they make of the octets gives the same octets again. The flags say which fields there
-// are, so a field without its flag is not written.
+// The decoders backwards: what they make of the octets gives the same octets again. Each encoder is the layout of its
+// characteristic, field by field; a field that is absent takes no octets. The flags are written as they are given.
 
-type Part = readonly number[] | undefined
+type Octets = readonly number[]
 
-const u8 = (number: number): readonly number[] => [number & 0xff]
-const u16 = (number: number): readonly number[] => [number & 0xff, (number >> 8) & 0xff]
-const u24 = (number: number): readonly number[] => [...u16(number), (number >> 16) & 0xff]
-const sfloat = (value: MeasuredValue): readonly number[] => u16(sfloatWord(value))
-const float = (value: MeasuredValue): readonly number[] => {
-  const word = floatWord(value)
-  return [...u24(word), (word >>> 24) & 0xff]
-}
-const given = <T>(value: T | undefined, write: (value: T) => readonly number[]): Part =>
-  value === undefined ? undefined : write(value)
+/** A field of a layout: nothing where the value has no such member. */
+const field =
+  <T>(octetsOf: (value: T) => Octets) =>
+  (value: T | undefined): Octets =>
+    value === undefined ? [] : octetsOf(value)
 
-function packet(...parts: readonly Part[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => part ?? []))
+/** The lowest octets of a number, least significant first. */
+function littleEndian(number: number, count: number): Octets {
+  return Array.from({ length: count }, (_, index) => (number >> (8 * index)) & 0xff)
 }
 
+const u8 = field((number: number) => littleEndian(number, 1))
+const u16 = field((number: number) => littleEndian(number, 2))
+const u24 = field((number: number) => littleEndian(number, 3))
+const sfloat = field((value: MeasuredValue) => littleEndian(sfloatWord(value), 2))
+const float = field((value: MeasuredValue) => littleEndian(floatWord(value), 4))
 /** The seven octets of `2026-03-02T07:00:00`. */
-function dateTime(text: string): readonly number[] {
+const dateTime = field((text: string) => {
   const [year = 0, ...rest] = text.split(/[-T:]/).map(Number)
-  return [...u16(year), ...rest]
+  return [...littleEndian(year, 2), ...rest]
+})
+/** Two numbers of four bits in one octet. */
+const nibbles = (low: number | undefined, high: number | undefined): Octets =>
+  low === undefined ? [] : u8(low | ((high ?? 0) << 4))
+
+function packet(...fields: readonly Octets[]): Uint8Array {
+  return Uint8Array.from(fields.flat())
 }
 
 /** Blood Pressure Measurement, 2A35. Throws a RangeError for a value that an SFLOAT cannot hold. */
@@ -42,10 +50,10 @@ export function encodeBloodPressure(value: BloodPressureMeasurement): Uint8Array
     sfloat(value.systolic),
     sfloat(value.diastolic),
     sfloat(value.meanArterialPressure),
-    given(value.timestamp, dateTime),
-    given(value.pulseRate, sfloat),
-    given(value.userId, u8),
-    given(value.measurementStatus, u16),
+    dateTime(value.timestamp),
+    sfloat(value.pulseRate),
+    u8(value.userId),
+    u16(value.measurementStatus),
   )
 }
 
@@ -55,28 +63,29 @@ export function encodeGlucose(value: GlucoseMeasurement): Uint8Array {
     u8(value.flags),
     u16(value.sequenceNumber),
     dateTime(value.baseTime),
-    given(value.timeOffsetMinutes, u16),
-    given(value.concentration, sfloat),
-    given(value.type, (type) => u8(type | ((value.sampleLocation ?? 0) << 4))),
-    given(value.sensorStatus, u16),
+    u16(value.timeOffsetMinutes),
+    sfloat(value.concentration),
+    nibbles(value.type, value.sampleLocation),
+    u16(value.sensorStatus),
   )
 }
 
 /** Glucose Measurement Context, 2A34. Throws a RangeError for a value that an SFLOAT cannot hold. */
 export function encodeGlucoseContext(value: GlucoseContext): Uint8Array {
+  const extendedFlags = value.flags & 0x80 ? u8(0) : []
   return packet(
     u8(value.flags),
     u16(value.sequenceNumber),
-    value.flags & 0x80 ? u8(0) : undefined,
-    given(value.carbohydrateId, u8),
-    given(value.carbohydrateKg, sfloat),
-    given(value.meal, u8),
-    given(value.tester, (tester) => u8(tester | ((value.health ?? 0) << 4))),
-    given(value.exerciseDurationSeconds, u16),
-    given(value.exerciseIntensityPercent, u8),
-    given(value.medicationId, u8),
-    given(value.medication, sfloat),
-    given(value.hba1cPercent, sfloat),
+    extendedFlags,
+    u8(value.carbohydrateId),
+    sfloat(value.carbohydrateKg),
+    u8(value.meal),
+    nibbles(value.tester, value.health),
+    u16(value.exerciseDurationSeconds),
+    u8(value.exerciseIntensityPercent),
+    u8(value.medicationId),
+    sfloat(value.medication),
+    sfloat(value.hba1cPercent),
   )
 }
 
@@ -85,19 +94,14 @@ export function encodeHeartRate(value: HeartRateMeasurement): Uint8Array {
   return packet(
     u8(value.flags),
     value.flags & 1 ? u16(value.heartRate) : u8(value.heartRate),
-    given(value.energyExpendedKJ, u16),
+    u16(value.energyExpendedKJ),
     ...(value.rrRaw1024 ?? []).map(u16),
   )
 }
 
 /** Temperature Measurement, 2A1C. Throws a RangeError for a value that a FLOAT cannot hold. */
 export function encodeTemperature(value: TemperatureMeasurement): Uint8Array {
-  return packet(
-    u8(value.flags),
-    float(value.temperature),
-    given(value.timestamp, dateTime),
-    given(value.type, u8),
-  )
+  return packet(u8(value.flags), float(value.temperature), dateTime(value.timestamp), u8(value.type))
 }
 
 /** Weight Measurement, 2A9D. */
@@ -105,44 +109,46 @@ export function encodeWeight(value: WeightMeasurement): Uint8Array {
   const imperial = value.unit === '[lb_av]'
   return packet(
     u8(value.flags),
-    u16(imperial ? steps(value.weight, -2, 1n) : steps(value.weight, -3, 5n)),
-    given(value.timestamp, dateTime),
-    given(value.userId, u8),
-    given(value.bmi, (bmi) => u16(steps(bmi, -1, 1n))),
-    given(value.height, (height) => u16(steps(height, imperial ? -1 : -3, 1n))),
+    imperial ? steps(value.weight, -2) : steps(value.weight, -3, 5n),
+    dateTime(value.timestamp),
+    u8(value.userId),
+    steps(value.bmi, -1),
+    steps(value.height, imperial ? -1 : -3),
   )
 }
 
-function steps(value: Decimal | Unsuccessful, exponent: number, resolution: bigint): number {
-  return value === 'UNSUCCESSFUL' ? 0xffff : Number(rescaleDecimal(value, exponent).mantissa / resolution)
+/** A number of steps of `resolution × 10^exponent`, in two octets. */
+function steps(value: Decimal | Unsuccessful | undefined, exponent: number, resolution: bigint = 1n): Octets {
+  if (value === undefined) return []
+  return u16(
+    value === 'UNSUCCESSFUL' ? 0xffff : Number(rescaleDecimal(value, exponent).mantissa / resolution),
+  )
 }
 
 /** PLX Spot-Check Measurement, 2A5E. Throws a RangeError for a value that an SFLOAT cannot hold. */
 export function encodePulseOximetrySpot(value: PulseOximetrySpot): Uint8Array {
-  return packet(
-    u8(value.flags),
-    sfloat(value.spo2),
-    sfloat(value.pulseRate),
-    given(value.timestamp, dateTime),
-    given(value.measurementStatus, u16),
-    given(value.deviceAndSensorStatus, u24),
-    given(value.pulseAmplitudeIndex, sfloat),
-  )
+  return oximetry(value, dateTime(value.timestamp))
 }
 
 /** PLX Continuous Measurement, 2A5F. Throws a RangeError for a value that an SFLOAT cannot hold. */
 export function encodePulseOximetryContinuous(value: PulseOximetryContinuous): Uint8Array {
+  const { spo2Fast, pulseRateFast, spo2Slow, pulseRateSlow } = value
+  return oximetry(value, ...[spo2Fast, pulseRateFast, spo2Slow, pulseRateSlow].map(sfloat))
+}
+
+/** Both begin and end alike. */
+function oximetry(
+  value: PulseOximetrySpot | PulseOximetryContinuous,
+  ...between: readonly Octets[]
+): Uint8Array {
   return packet(
     u8(value.flags),
     sfloat(value.spo2),
     sfloat(value.pulseRate),
-    given(value.spo2Fast, sfloat),
-    given(value.pulseRateFast, sfloat),
-    given(value.spo2Slow, sfloat),
-    given(value.pulseRateSlow, sfloat),
-    given(value.measurementStatus, u16),
-    given(value.deviceAndSensorStatus, u24),
-    given(value.pulseAmplitudeIndex, sfloat),
+    ...between,
+    u16(value.measurementStatus),
+    u24(value.deviceAndSensorStatus),
+    sfloat(value.pulseAmplitudeIndex),
   )
 }
 
@@ -153,10 +159,5 @@ export function encodeCurrentTime(value: CurrentTime): Uint8Array {
 
 /** System ID, 2A23, of an EUI-64 in true order. */
 export function encodeSystemId(eui64: string): Uint8Array {
-  return packet(
-    eui64
-      .split('-')
-      .map((octet) => Number.parseInt(octet, 16))
-      .toReversed(),
-  )
+  return Uint8Array.from(eui64.split('-'), (octet) => Number.parseInt(octet, 16)).toReversed()
 }

@@ -4,7 +4,10 @@ import { type CurrentTime, decodeCurrentTime, decodeDateTime, knownDateTime } fr
 import type { Measured } from './measured.js'
 import { decoded, type Values } from './values.js'
 
-/** Later than the clock that is to have made it, or this much earlier: the clock was set in between. */
+/**
+ * So much later than the clock that is to have made it, or so much earlier: the clock was set in between. Where only
+ * the gateway's clock is known, a day is also what two zones can differ by.
+ */
 const MOST_AHEAD_MS = 86_400_000
 const MOST_AGO_MS = 100 * 366 * 86_400_000
 
@@ -16,7 +19,7 @@ export type Placed = {
 
 /** How far to trust the time stamp of a packet, by what the device tells of its clock. */
 export function placedTime(
-  { timestamp, clockNotSet = false, timeFault = false, stored = false }: Measured,
+  { timestamp, zone, clockNotSet = false, timeFault = false, stored = false }: Measured,
   values: Values,
   gateway: { readonly receivedAt: string; readonly clockReadAt: string },
 ): Placed {
@@ -25,7 +28,8 @@ export function placedTime(
     time: { quality: 'none', gatewayTime: gateway.receivedAt },
     untilNow: { mantissa: 0n, exponent: 0 },
   }
-  if (measuredAt === undefined) return received
+  // What was measured just now is of now; nobody knows when a record was made that has no time of its own.
+  if (measuredAt === undefined) return stored ? otherTimeLine(undefined, gateway.receivedAt) : received
   // The record's own word that the clock cannot be trusted: what it shows now is no measure of how long ago that was.
   if (timeFault) {
     const time = { quality: 'time-fault', measuredAt, gatewayTime: gateway.receivedAt } as const
@@ -33,21 +37,43 @@ export function placedTime(
   }
   const clock = clockOf(values)
   if (clock === undefined) {
-    // The device's own word is that it does not know the time: what was measured just now is of now.
+    // The device's own word is that it does not know the time.
     if (clockNotSet) return stored ? otherTimeLine(measuredAt, gateway.receivedAt) : received
-    const time = { quality: 'synchronized-local', measuredAt, gatewayTime: gateway.receivedAt } as const
-    return { time, untilNow: undefined }
+    return trusted(measuredAt, zone, gateway.receivedAt)
   }
   const ago = Date.parse(`${clock.deviceTime}Z`) - Date.parse(`${measuredAt}Z`)
-  if (ago < -MOST_AHEAD_MS || ago > MOST_AGO_MS) return otherTimeLine(measuredAt, gateway.receivedAt)
+  if (isElsewhere(ago)) return otherTimeLine(measuredAt, gateway.receivedAt)
   return {
     time: { quality: 'unsynchronized', measuredAt, gatewayTime: gateway.clockReadAt, ...clock },
     untilNow: ago % 1000 === 0 ? decimal(ago / 1000, 0) : decimal(ago, -3),
   }
 }
 
-function otherTimeLine(measuredAt: string, gatewayTime: string): Placed {
-  return { time: { quality: 'other-time-line', measuredAt, gatewayTime }, untilNow: undefined }
+/** A time stamp that nothing is known against: by its own zone, or else by the gateway's. */
+function trusted(measuredAt: string, zone: string | undefined, gatewayTime: string): Placed {
+  const ago =
+    zone === undefined
+      ? Date.parse(`${gatewayTime.slice(0, measuredAt.length)}Z`) - Date.parse(`${measuredAt}Z`)
+      : Date.parse(gatewayTime) - Date.parse(`${measuredAt}${zone}`)
+  if (isElsewhere(ago)) return otherTimeLine(measuredAt, gatewayTime)
+  const time: ReadingTime =
+    zone === undefined
+      ? { quality: 'synchronized-local', measuredAt, gatewayTime }
+      : { quality: 'synchronized-utc', measuredAt: `${measuredAt}${zone}`, gatewayTime }
+  return { time, untilNow: undefined }
+}
+
+function isElsewhere(agoMs: number): boolean {
+  return agoMs < -MOST_AHEAD_MS || agoMs > MOST_AGO_MS
+}
+
+function otherTimeLine(measuredAt: string | undefined, gatewayTime: string): Placed {
+  const time: ReadingTime = {
+    quality: 'other-time-line',
+    ...(measuredAt === undefined ? {} : { measuredAt }),
+    gatewayTime,
+  }
+  return { time, untilNow: undefined }
 }
 
 type Clock = { readonly deviceTime: string; readonly syncMethod?: 'manual' }

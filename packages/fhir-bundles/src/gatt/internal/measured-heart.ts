@@ -6,11 +6,13 @@ import { type Measured, numeric } from './measured.js'
 /** Heart Rate Measurement, 2A37. */
 export function measuredByStrap(value: Uint8Array): Measured {
   const { heartRate, contact, energyExpendedKJ, rrRaw1024 = [] } = decodeHeartRate(value)
+  // Off the skin a strap sends 0, which nobody must read as a heart that stands still.
+  const isMeasured = contact !== false || heartRate !== 0
   return {
     measurements: [
       numeric(
         'heart-rate',
-        decimal(heartRate, 0),
+        isMeasured ? decimal(heartRate, 0) : 'UNSUCCESSFUL',
         '/min',
         contact === false ? { status: ['questionable'] } : {},
       ),

@@ -8,6 +8,8 @@ export type Measured = {
   readonly measurements: readonly Measurement[]
   /** By the device's clock, as decoded; absent when the packet has none. */
   readonly timestamp?: string
+  /** Offset from UTC that the device reports for the time stamp, as `+02:00`. */
+  readonly zone?: string
   /** The device says that its clock runs since it was switched on. */
   readonly clockNotSet?: boolean
   /** The device says that the time stamp may be wrong. */

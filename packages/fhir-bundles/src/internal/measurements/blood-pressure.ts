@@ -57,10 +57,14 @@ export const bloodPressureRows: Rows<'blood-pressure', CompoundRow> &
     derivedFrom: ['blood-pressure'],
     bits: {
       'body-movement': { bit: 0, text: 'Body movement', display: 'body-movement' },
-      'cuff-too-loose': { bit: 1, text: 'Cuff too loose' },
-      'irregular-pulse': { bit: 2, text: 'Irregular pulse' },
-      'pulse-rate-above-range': { bit: 3, text: 'Pulse rate above range' },
-      'pulse-rate-below-range': { bit: 4, text: 'Pulse rate below range' },
+      'cuff-too-loose': { bit: 1, text: 'Cuff too loose', display: 'cuff-too-loose' },
+      'irregular-pulse': { bit: 2, text: 'Irregular pulse', display: 'irregular-pulse' },
+      'pulse-rate-above-range': { bit: 3, text: 'Pulse rate above range', display: 'pulse-over-range-limit' },
+      'pulse-rate-below-range': {
+        bit: 4,
+        text: 'Pulse rate below range',
+        display: 'pulse-under-range-limit',
+      },
       'improper-body-position': { bit: 5, text: 'Improper body position', display: 'improper-body-position' },
     },
   },
