@@ -6,7 +6,7 @@ import type { Destination, DeliveryWorld } from './destination.js'
 import { errorUnderSuccess } from './envelopes.js'
 import { askable } from './evidence.js'
 import { isObject } from './json.js'
-import { askForId, askForKeys } from './probe.js'
+import { askForId, askForKeys, type Asked, type Hit } from './probe.js'
 import { resourceOf, type Shipment } from './shipment.js'
 import { transactionOutcome } from './transaction-outcome.js'
 
@@ -65,7 +65,7 @@ export async function accepted(
   try {
     await trySearch(world, destination, shipment, context)
     if (found && id !== undefined)
-      differs = await hasOther(world, destination, shipment, id, response, context)
+      differs = await hasOther(world, destination, shipment, { id, resource: response.resource }, context)
   } catch {
     // Stopped meanwhile. What was delivered stays delivered, whatever else could not be found out.
   }
@@ -124,17 +124,16 @@ function addressIn({ location, resource }: FhirResponse): string | undefined {
 }
 
 /** 200 says that our key is there, not that the content is: a careless server may have matched something else. */
-async function hasOther(
+export async function hasOther(
   world: DeliveryWorld,
   destination: Destination,
   shipment: Shipment,
-  id: string,
-  response: FhirResponse,
+  known: { readonly id: string; readonly resource: unknown },
   { signal }: SendingContext,
 ): Promise<boolean> {
-  let theirs: unknown = response.resource
+  let theirs = known.resource
   if (theirs === undefined) {
-    const read = await askForId(destination.endpoint.client, id, signal)
+    const read = await askForId(destination.endpoint.client, known.id, signal)
     if (read.kind !== 'found') return false
     theirs = read.hit.resource
   }
@@ -143,14 +142,23 @@ async function hasOther(
   return true
 }
 
+/** Asks the server for our key; `refused` when it is known not to answer that. */
+export async function askFor(
+  { dossier, endpoint }: Destination,
+  { header, entry }: Shipment,
+  { signal }: SendingContext,
+): Promise<Asked> {
+  const { resourceType: type = '', place } = header
+  if (place === undefined || askable(dossier.current(), type, place) === 'no') return { kind: 'refused' }
+  return askForKeys(endpoint.client, { type, place, keys: [entry.key] }, signal)
+}
+
 /** Where the server has our key, when it can be asked and answers. */
 export async function lookUp(
   destination: Destination,
-  { header, entry }: Shipment,
-  { signal }: SendingContext,
-): Promise<{ readonly id: string; readonly version?: string } | undefined> {
-  const { resourceType: type = '', place } = header
-  if (place === undefined || askable(destination.dossier.current(), type, place) === 'no') return undefined
-  const asked = await askForKeys(destination.endpoint.client, { type, place, keys: [entry.key] }, signal)
-  return asked.kind === 'answered' ? asked.hits.get(entry.key) : undefined
+  shipment: Shipment,
+  context: SendingContext,
+): Promise<Hit | undefined> {
+  const asked = await askFor(destination, shipment, context)
+  return asked.kind === 'answered' ? asked.hits.get(shipment.entry.key) : undefined
 }

@@ -8,6 +8,8 @@ export interface EntryAnswer {
   /** `Type/id`. */
   readonly id?: string
   readonly version?: string
+  /** What the server has, when it shows that. */
+  readonly resource?: unknown
   /** Members of a failure, as an error of the client would have them. */
   readonly issues: readonly { readonly code: string; readonly text?: string; readonly path?: string }[]
 }
@@ -29,6 +31,7 @@ export function answersOf({ resource }: FhirResponse): readonly EntryAnswer[] | 
       status: Number.parseInt(String(response['status']), 10) || 0,
       ...(id === undefined ? {} : { id }),
       ...(version === undefined ? {} : { version }),
+      ...(isObject(inside) && inside['resourceType'] !== 'OperationOutcome' ? { resource: inside } : {}),
       issues: issuesOf(response['outcome'] ?? inside),
     }
   })

@@ -25,7 +25,6 @@ export type Verdict =
   | { readonly kind: 'applied'; readonly receipt: ReceiptBody }
 
 const tenMinutes = 10 * 60_000
-const oneDay = 24 * 60 * 60_000
 
 /** Issue codes by which a server says that it understood the resource and does not want it. */
 const contentIssues = new Set([
@@ -158,6 +157,11 @@ export function failureOf(error: unknown): Failure {
   }
 }
 
+/** Whether the request may have left without an answer. */
+export function isMaybe(error: unknown): boolean {
+  return isObject(error) && error['sent'] === 'maybe'
+}
+
 /** Turns a verdict into the entry's outcome. */
 export function outcomeOf(
   verdict: Exclude<Verdict, { kind: 'applied' }>,
@@ -192,7 +196,8 @@ export function outcomeOf(
       const troubledForMs = entry.troubledForMs ?? 0
       const serverFailsOnIt =
         !inCompany && failure.status !== undefined && entry.attempts + 1 >= 5 && troubledForMs >= tenMinutes
-      return serverFailsOnIt || troubledForMs >= oneDay
+      // When nobody answers, the outbox knows how much of that time there was anything to try: it gives up.
+      return serverFailsOnIt
         ? { sequence, kind: 'parked', failure }
         : { sequence, kind: 'unknown', failure, spent: true }
     }

@@ -1,11 +1,11 @@
 import type { Failure, Outcome } from '@fhir-outbox/queue-core'
 import type { SendingContext } from './ahead.js'
-import { classify, failureOf, outcomeOf } from './classify.js'
+import { classify, failureOf, isMaybe, outcomeOf } from './classify.js'
 import { contains } from './compare.js'
 import type { Destination, DeliveryWorld } from './destination.js'
 import { isObject, toJson } from './json.js'
 import { askForId, type Hit } from './probe.js'
-import { resourceOf, type Shipment } from './shipment.js'
+import { headersOf, resourceOf, type Shipment } from './shipment.js'
 
 /** How often a write is brought together with what others keep writing, in one go. */
 const rounds = 3
@@ -53,7 +53,7 @@ export async function settleConflict(
       const response = await destination.endpoint.client.request({
         method: header.method,
         path: shipment.path,
-        headers: { ...shipment.headers, 'If-Match': `W/"${hit.version}"` },
+        headers: { ...headersOf(shipment, destination), 'If-Match': `W/"${hit.version}"` },
         ...(header.method === 'DELETE' ? {} : { body: bytes }),
         signal: context.signal,
       })
@@ -67,6 +67,7 @@ export async function settleConflict(
     } catch (error) {
       if (context.signal.aborted) throw error
       const { status } = failureOf(error)
+      if (status === undefined && isMaybe(error)) destination.seen.doubtful = true
       if (status === 409 || status === 412) continue
       const verdict = classify(error)
       if (verdict.kind === 'applied') return { sequence, kind: 'delivered', receipt: verdict.receipt }

@@ -10,13 +10,14 @@ import { deliveryWorld, type DeliveryEvent, type DeliveryOptions, type Endpoint 
 import { createDossier, type Dossier } from './dossier.js'
 import { checkEncryption, envelopeOf, type Encryption } from './encryption.js'
 import { DataQueueError } from './errors.js'
-import { decodeHeader, encodeHeader, type EntryHeader } from './header.js'
-import type { JsonObject, ResourceInput } from './json.js'
+import { decodeHeader, encodeHeader } from './header.js'
+import type { ResourceInput } from './json.js'
 import { checkKey } from './key.js'
 import { unorderedLane } from './lanes.js'
+import { linkedHeader, linksOf, unresolvedReference, waitsForMore } from './links.js'
+import { checkOptions } from './options.js'
 import type { ForcedPlan } from './plan.js'
 import { planWrite, readInput, type PlannedWrite, type PlannerOptions, type WriteInput } from './planner.js'
-import { localKeys, localReference, referenceOffsets, replaceLocal } from './references.js'
 import { planReport } from './report.js'
 import type { WriteResult } from './results.js'
 import { createSequences } from './sequences.js'
@@ -41,8 +42,8 @@ const defaultWaitMs = 10_000
  * `flush()` or `start()`; then deliveries go on in the background until `stop()` or `close()`.
  * The queue owns the storage from here on: `close()` closes it.
  *
- * Writes reject with `ERR_INVALID_RESOURCE`, `ERR_INVALID_BUNDLE`, `ERR_INVALID_KEY`, `ERR_UNRESOLVED_REFERENCE`,
- * or what the storage rejects with (`ERR_QUEUE_FULL`, `ERR_STORAGE_FAILED`, …); then nothing was accepted.
+ * Throws `ERR_INVALID_OPTION`. Writes reject with `ERR_INVALID_RESOURCE`, `ERR_INVALID_BUNDLE`, `ERR_INVALID_KEY`,
+ * `ERR_UNRESOLVED_REFERENCE`, or what the storage rejects with (`ERR_QUEUE_FULL`, `ERR_STORAGE_FAILED`, …); then nothing was accepted.
  */
 export function openDataQueue(options: DataQueueOptions): DataQueue {
   return openQueue(options, undefined)
@@ -63,6 +64,7 @@ interface Wanted extends WriteOptions {
 }
 
 function openQueue(options: DataQueueOptions, encryption: Encryption | undefined): DataQueue {
+  checkOptions(options)
   const { fhir, storage } = options
   const environment = { ...defaultEnvironment(), ...options.environment }
   const { uuid: newKey, setTimer } = environment
@@ -82,7 +84,7 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     client: fhir,
     notes: storage.notes,
     tokens: options.tokens,
-    canaries: options.canaries === true ? ({} satisfies CanaryOptions) : options.canaries,
+    canaries: canariesOf(options.canaries, newKey),
     now: environment.wallClock,
     changed: (changes) => tell({ type: 'evidence-changed', gate: fhir.baseUrl, changes }),
   })
@@ -125,57 +127,33 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     return await envelopeOf(encryption.sealer, plain, { key, destination: write.gate })
   }
 
-  /**
-   * Finds what a resource refers to by local references: what is delivered is put in at once, the rest is waited for.
-   */
-  async function linksOf(
-    resource: JsonObject,
-    inside: ReadonlySet<string>,
-  ): Promise<ReadonlyMap<string, number>> {
-    const pending = new Map<string, number>()
-    const known = new Map<string, string>()
-    for (const key of localKeys(resource)) {
-      if (inside.has(localReference(key))) continue
-      const sequence = await sequences.find(key)
-      const entry = sequence === undefined ? undefined : await outbox.read(sequence)
-      if (sequence === undefined || entry === undefined) {
-        throw unresolved(
-          'It refers to an entry that this queue does not have.',
-          'Queue the resource it refers to first.',
-        )
-      }
-      const note = parseNote(entry.note)
-      if (entry.state !== 'delivered') pending.set(key, sequence)
-      else if (note?.kind === 'receipt' && note.receipt.id !== undefined) known.set(key, note.receipt.id)
-      else
-        throw unresolved(
-          'It refers to an entry whose id at the server is not known.',
-          'Refer to it by its id.',
-        )
-    }
-    replaceLocal(resource, known)
-    return pending
+  /** An update or delete of what an entry writes goes where that goes. */
+  async function laneOf(sequence: number | undefined): Promise<string | undefined> {
+    const entry = sequence === undefined ? undefined : await outbox.read(sequence)
+    return entry === undefined || decodeHeader(entry.header).ordered === false ? undefined : entry.lane
   }
 
   async function draftOf({ input, ...write }: Wanted): Promise<EntryDraft> {
     const key = checkKey(write.key ?? newKey())
+    // By the resource as it was given: its subject keeps its lane when it gets an id in the meantime.
+    const lane =
+      write.lane ??
+      ('of' in input ? await laneOf(input.of) : undefined) ??
+      ('resource' in input ? options.lane?.(input.resource, { key }) : undefined)
     const links =
-      'resource' in input
-        ? await linksOf(input.resource, fullUrlsOf(input.resource))
-        : new Map<string, number>()
-    const planned = await planWrite(input, key, planner, write)
+      'resource' in input ? await linksOf(input.resource, outbox, sequences) : new Map<string, number>()
+    const planned = planWrite(input, key, planner, { ...write, lane })
     if (planned.encrypted && planned.header.seal !== true && links.size > 0) {
-      throw unresolved(
+      throw unresolvedReference(
         'What is to be encrypted refers to an entry that is not delivered yet, and cannot be changed later.',
         'Wait for that entry, or refer to something that is at the server.',
       )
     }
     const payload = await payloadOf(planned, key)
     const { header, after } = linkedHeader(planned.header, payload, links)
-    const lane = write.ordered === false ? unorderedLane(planned.lane, key) : planned.lane
     const all = new Set([...(write.after ?? []), ...after])
     return {
-      lane,
+      lane: write.ordered === false ? unorderedLane(planned.lane, key) : planned.lane,
       key,
       gate: planned.gate,
       header: encodeHeader(header),
@@ -280,7 +258,8 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
       await dossier.load()
       const input = readInput(resource, transaction, of)
       const chosen = checkKey(key ?? newKey())
-      const planned = await planWrite(input, chosen, planner, details)
+      const lane = details.lane ?? (await laneOf(of))
+      const planned = planWrite(input, chosen, planner, { ...details, lane })
       const { name } = planned.plan
       const { resourceType: type, place } = planned.header
       const puts = place !== undefined && (name === 'put-client-id' || name === 'put-if-none-match')
@@ -330,12 +309,23 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
       const entry = await outbox.read(sequence)
       const draft = await draftOf(correctionOf(entry, resource))
       if (entry !== undefined && entry.gate !== draft.gate) throw otherEndpoint()
+      if (entry !== undefined && waitsForMore(entry, draft)) {
+        throw unresolvedReference(
+          'The correction refers to an entry that is not delivered yet, which the dead letter did not wait for.',
+          'Correct it when that entry is delivered; or discard it and queue the corrected resource as a new one.',
+        )
+      }
       await outbox.redrive(sequence, { ...by, payload: draft.payload, header: draft.header })
     },
     discard: (sequence, by) => outbox.discard(sequence, by),
     assumeDelivered: (sequence, by) => outbox.assumeDelivered(sequence, by),
     outbox,
   }
+}
+
+function canariesOf(canaries: DataQueueOptions['canaries'], uuid: () => string): CanaryOptions | undefined {
+  if (canaries === undefined) return undefined
+  return canaries === true ? { uuid } : { uuid, ...canaries }
 }
 
 /** The encrypted endpoint is never asked: what its receiver does was declared. */
@@ -355,35 +345,4 @@ function otherEndpoint(): DataQueueError {
     'The corrected resource belongs to another endpoint than the entry was queued for.',
     { hint: 'Discard the dead letter and queue the corrected resource as a new one.' },
   )
-}
-
-function unresolved(message: string, hint: string): DataQueueError {
-  return new DataQueueError('ERR_UNRESOLVED_REFERENCE', message, { hint })
-}
-
-/** References inside a transaction to its own entries are the server's business. */
-function fullUrlsOf(resource: JsonObject): ReadonlySet<string> {
-  const entries =
-    resource['resourceType'] === 'Bundle' && Array.isArray(resource['entry']) ? resource['entry'] : []
-  return new Set(
-    entries.flatMap((entry: unknown) => {
-      const fullUrl =
-        typeof entry === 'object' && entry !== null && 'fullUrl' in entry ? entry.fullUrl : undefined
-      return typeof fullUrl === 'string' ? [fullUrl] : []
-    }),
-  )
-}
-
-/** The header with the places of what has to be put in later, and whom to wait for. */
-function linkedHeader(
-  header: EntryHeader,
-  payload: Uint8Array,
-  links: ReadonlyMap<string, number>,
-): { readonly header: EntryHeader; readonly after: readonly number[] } {
-  const after = [...links.values(), ...(header.of === undefined ? [] : [header.of])]
-  if (links.size === 0) return { header, after }
-  const refs = [...links].flatMap(([key, sequence]) =>
-    referenceOffsets(payload, key).map((offset): readonly [number, number] => [offset, sequence]),
-  )
-  return { header: { ...header, refs }, after }
 }

@@ -111,16 +111,19 @@ export function planOf({ header, entry }: Item, { dossier }: Destination, world:
   const asked = fixed === true && isForced(plan) ? plan : undefined
   const forced = asked ?? (resourceType === undefined ? undefined : world.forced(resourceType))
   if (header.place === undefined) return planOfHeader(header, entry.key, evidence, forced)
-  // Creates of one type differ in nothing that matters here, and there are many of them.
-  const known = plans.get(evidence) ?? new Map<string, Plan>()
-  plans.set(evidence, known)
-  const name = `${String(resourceType)} ${header.place} ${String(forced)}`
-  const chosen = known.get(name) ?? planOfHeader(header, entry.key, evidence, forced)
-  known.set(name, chosen)
+  // Neighbours in a lane share one header, and everything about a create that matters here is in it.
+  const last = plans.get(header)
+  if (last?.evidence === evidence && last.forced === forced) return last.plan
+  const chosen = planOfHeader(header, entry.key, evidence, forced)
+  plans.set(header, { evidence, forced, plan: chosen })
   return chosen
 }
 
-const plans = new WeakMap<Evidence, Map<string, Plan>>()
+/** What was chosen last for a header. */
+const plans = new WeakMap<
+  EntryHeader,
+  { readonly evidence: Evidence; readonly forced: ForcedPlan | undefined; readonly plan: Plan }
+>()
 
 /** The plan of a write that is described by its header. */
 export function planOfHeader(

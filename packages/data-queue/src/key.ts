@@ -1,3 +1,4 @@
+import { sha256 } from '@noble/hashes/sha2.js'
 import { DataQueueError } from './errors.js'
 import { isObject, type JsonObject } from './json.js'
 
@@ -88,13 +89,15 @@ export function keyCondition(place: KeyPlace, key: string): string {
   return `${place === 'identifier' ? 'identifier' : '_tag'}=${encodedStart}${key}`
 }
 
+const encoder = new TextEncoder()
+
 /**
  * A key for one part of a unit that has a key: the same parts of the same unit always get the same keys, so
  * that building it again changes nothing. UUID version 8 (RFC 9562), from SHA-256.
  */
-export async function derivedKey(key: string, part: string | number): Promise<string> {
-  const text = new TextEncoder().encode(`fhir-outbox/${key}/${part}`)
-  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', text)).subarray(0, 16)
+export function derivedKey(key: string, part: string | number): string {
+  // Not by WebCrypto, which pages without TLS lack, and which takes longer for so few bytes.
+  const bytes = sha256(encoder.encode(`fhir-outbox/${key}/${part}`)).subarray(0, 16)
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -1,6 +1,5 @@
 import { planOf, type BundleLimits, type Destination, type DeliveryWorld, type Item } from './destination.js'
 import { askable } from './evidence.js'
-import { joinBytes } from './references.js'
 import { runsAtomically, type Plan, type PlanName } from './plan.js'
 import { prepareShipment, type Shipment } from './shipment.js'
 import type { Outcome } from '@fhir-outbox/queue-core'
@@ -126,36 +125,56 @@ export async function loadParcel(
 ): Promise<LoadedParcel | Outcome> {
   const shipments: Shipment[] = []
   for (const item of parcel.items) {
-    const shipment = await prepareShipment(item, planOf(item, destination, world), destination, world)
+    const plan = planOf(item, destination, world)
+    const prepared = prepareShipment(item, plan, destination, world)
+    const shipment = prepared instanceof Promise ? await prepared : prepared
     if ('kind' in shipment) return shipment
     shipments.push(shipment)
   }
-  const parts: Uint8Array[] = []
+  const texts: string[] = []
   let conditional = 0
-  // What stands between two stored resources is encoded at once.
+  // What stands before a stored resource, and behind the last one.
   let between = `{"resourceType":"Bundle","type":"${parcel.kind}","entry":[`
   for (const [index, shipment] of shipments.entries()) {
     const keeps = isConditional(shipment, shipment.plan, parcel.kind, destination)
     if (keeps && parcel.kind === 'transaction') conditional++
-    const { header, entry, method, body } = shipment
+    const { header, entry, method } = shipment
     between += index === 0 ? '{' : ',{'
     if (header.place !== undefined) between += `"fullUrl":"urn:uuid:${entry.key}",`
     if (method !== 'DELETE') {
-      parts.push(encoder.encode(`${between}"resource":`), body)
+      texts.push(`${between}"resource":`)
       between = ','
     }
     between += `"request":${JSON.stringify(requestOf(shipment, keeps))}}`
   }
-  parts.push(encoder.encode(`${between}]}`))
-  return { ...parcel, shipments, conditional, body: joinBytes(parts) }
+  texts.push(`${between}]}`)
+  const bodies = shipments.filter(({ method }) => method !== 'DELETE').map(({ body }) => body)
+  return { ...parcel, shipments, conditional, body: interleave(texts, bodies) }
 }
 
-function requestOf({ method, path, headers }: Shipment, conditional: boolean): Record<string, string> {
-  const { 'If-None-Match': ifNoneMatch, 'If-None-Exist': ifNoneExist } = headers
+/** Texts and bytes in turn, each written once and to its place. */
+function interleave(texts: readonly string[], bodies: readonly Uint8Array[]): Uint8Array {
+  // A character of a text takes three bytes at most.
+  const most =
+    texts.reduce((sum, { length }) => sum + 3 * length, 0) +
+    bodies.reduce((sum, { length }) => sum + length, 0)
+  const joined = new Uint8Array(most)
+  let at = 0
+  for (const [index, text] of texts.entries()) {
+    at += encoder.encodeInto(text, joined.subarray(at)).written
+    const body = bodies[index]
+    if (body === undefined) continue
+    joined.set(body, at)
+    at += body.length
+  }
+  return joined.subarray(0, at)
+}
+
+function requestOf({ method, path, conditions }: Shipment, conditional: boolean): object {
   return {
     method,
     url: path,
-    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
-    ...(conditional && ifNoneExist !== undefined ? { ifNoneExist } : {}),
+    ifNoneMatch: conditions['If-None-Match'],
+    ifNoneExist: conditional ? conditions['If-None-Exist'] : undefined,
   }
 }

@@ -62,19 +62,19 @@ export function readInput(resource: ResourceInput, transaction: boolean, of?: nu
  * Decides how a write travels. Nothing is stored or sent.
  * @throws DataQueueError `ERR_INVALID_RESOURCE`, `ERR_INVALID_BUNDLE`, `ERR_CANNOT_ENCRYPT`
  */
-export async function planWrite(
+export function planWrite(
   input: WriteInput,
   key: string,
   options: PlannerOptions,
   details: WriteDetails = {},
-): Promise<PlannedWrite> {
+): PlannedWrite {
   const resource = 'resource' in input ? input.resource : shownFor(input)
   const lane = details.lane ?? options.lane?.(resource, { key }) ?? options.fhirUrl
   const { encryption } = options
   if (encryption !== undefined && mustEncrypt(input, encryption)) {
     const { body, path, doubtful }: Write =
       input.kind === 'transaction'
-        ? await transactionWrite(resource, key, 'identifier')
+        ? transactionWrite(resource, key, 'identifier')
         : resourceWrite(resource, key, 'identifier')
     const receiver = encryption.receiver ?? 'keeps-everything'
     const plan = choosePlan({
@@ -92,7 +92,7 @@ export async function planWrite(
     return { gate: encryption.url, lane, encrypted: true, plan, header, body }
   }
   const keyMode = options.key ?? 'identifier'
-  const { body, ...write } = await writeOf(input, key, keyMode)
+  const { body, ...write } = writeOf(input, key, keyMode)
   const forced = options.forced?.(write.resourceType)
   const { ifMatch, conflict, ordered } = details
   const bare: EntryHeader = { ...write, plan: 'at-least-once' }
@@ -110,10 +110,10 @@ export async function planWrite(
 
 type WriteWithBody = Omit<Write, 'body'> & { readonly body: string | Uint8Array }
 
-async function writeOf(input: WriteInput, key: string, keyMode: KeyMode): Promise<WriteWithBody> {
+function writeOf(input: WriteInput, key: string, keyMode: KeyMode): WriteWithBody {
   switch (input.kind) {
     case 'transaction':
-      return await transactionWrite(input.resource, key, keyMode)
+      return transactionWrite(input.resource, key, keyMode)
     case 'resource':
       return resourceWrite(input.resource, key, keyMode, input.of)
     case 'delete': {

@@ -9,21 +9,29 @@ export function localReference(key: string): string {
   return `urn:uuid:${key}`
 }
 
-/** The keys of all local references in a resource, in `reference` and `url` members, each once. */
-export function localKeys(resource: JsonObject): readonly string[] {
-  const keys = new Set<string>()
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const one of value) visit(one)
+/**
+ * What looks like a local reference in a resource, each key once. In a `reference` it is one; a `url` may be that of an
+ * attachment, or something that has nothing to do with the queue. That of a resource or an extension never has.
+ */
+export function localKeys(resource: JsonObject): ReadonlyMap<string, 'reference' | 'url'> {
+  const keys = new Map<string, 'reference' | 'url'>()
+  const visit = (value: unknown, at: string): void => {
+    if (Array.isArray(value)) for (const one of value) visit(one, at)
     else if (isObject(value)) {
+      const isNamed = value['resourceType'] !== undefined || at === 'extension' || at === 'modifierExtension'
       for (const [name, member] of Object.entries(value)) {
-        if ((name === 'reference' || name === 'url') && typeof member === 'string' && local.test(member)) {
-          keys.add(member.slice('urn:uuid:'.length))
-        } else visit(member)
+        if ((name !== 'reference' && name !== 'url') || typeof member !== 'string' || !local.test(member)) {
+          visit(member, name)
+          continue
+        }
+        const key = member.slice('urn:uuid:'.length)
+        if (name === 'reference') keys.set(key, name)
+        else if (!isNamed && !keys.has(key)) keys.set(key, name)
       }
     }
   }
-  visit(resource)
-  return [...keys]
+  visit(resource, '')
+  return keys
 }
 
 /** Replaces local references inside a resource (which is changed). */
@@ -83,7 +91,8 @@ export function spliceReferences(
   const parts: Uint8Array[] = []
   let from = 0
   for (const { offset, text } of replacements.toSorted((a, b) => a.offset - b.offset)) {
-    parts.push(payload.subarray(from, offset), encoder.encode(text))
+    // An id is the server's to choose: it must not end the string it is put into.
+    parts.push(payload.subarray(from, offset), encoder.encode(JSON.stringify(text).slice(1, -1)))
     from = offset + localLength
   }
   parts.push(payload.subarray(from))

@@ -1,14 +1,14 @@
 import type { Failure, Outcome } from '@fhir-outbox/queue-core'
 import type { SendingContext } from './ahead.js'
-import { delivered, lookUp } from './accepted.js'
+import { askFor, delivered, lookUp } from './accepted.js'
 import { aboutSize } from './answers.js'
-import { classify, failureOf, outcomeOf } from './classify.js'
+import { classify, failureOf, isMaybe, outcomeOf } from './classify.js'
 import { settleConflict } from './conflict.js'
 import type { Destination, DeliveryWorld, Item } from './destination.js'
 import { envelopeRefusal } from './envelopes.js'
 import { checkHealth } from './health.js'
-import { isObject } from './json.js'
 import { runsAtomically } from './plan.js'
+import { askForId } from './probe.js'
 import type { Shipment } from './shipment.js'
 
 /** A plan was refused as such: the next one is tried with the same entry. */
@@ -51,9 +51,7 @@ export async function refusal(
         })
       }
       if (creates && plan.name === 'conditional-create' && status === 412) {
-        return says('multiple-matches')
-          ? { sequence, kind: 'parked', failure: { ...failure, code: 'ERR_AMBIGUOUS_KEY' } }
-          : await without(dossier.learnType(type, { conditionalCreate: false }), failure)
+        return await conditionRefused(destination, shipment, failure, context)
       }
       break
     case 404:
@@ -83,19 +81,13 @@ export async function refusal(
     default:
   }
   if (status === 409 && creates) {
-    const there = await lookUp(destination, shipment, context)
-    if (there !== undefined) {
-      return delivered(sequence, {
-        status,
-        id: there.id,
-        plan: plan.name,
-        askedAgain: true,
-        alreadyThere: true,
-      })
+    const id = await whereItIs(destination, shipment, context)
+    if (id !== undefined) {
+      return delivered(sequence, { status, id, plan: plan.name, askedAgain: true, alreadyThere: true })
     }
   }
   if (shipment.method !== 'POST' && !creates && header.entries === undefined) {
-    if (status === 428 || ((status === 409 || status === 412) && 'If-Match' in shipment.headers)) {
+    if (status === 428 || ((status === 409 || status === 412) && 'If-Match' in shipment.conditions)) {
       return settleConflict(world, destination, shipment, failure, context)
     }
   }
@@ -106,7 +98,12 @@ export async function refusal(
     dossier.current().statement !== 'read'
   ) {
     // Nothing has ever worked here: the address is wrong, or somebody hides that we may not.
-    return { sequence, kind: 'not-sent', failure, closesGate: { failure, needsPerson: true } }
+    return {
+      sequence,
+      kind: wasUnknown ? 'unknown' : 'not-sent',
+      failure,
+      closesGate: { failure, needsPerson: true },
+    }
   }
   if (header.entries !== undefined && aboutSize(failure)) {
     const { learned } = dossier.current()
@@ -146,13 +143,55 @@ export async function refusal(
   return (await giveWay()) ?? withSize(settle(error, entry, wasUnknown), shipment)
 }
 
+/** Where an entry is that the server says is in conflict with what it has: that may be this very entry. */
+async function whereItIs(
+  destination: Destination,
+  shipment: Shipment,
+  context: SendingContext,
+): Promise<string | undefined> {
+  const { method, path } = shipment
+  if (method !== 'PUT') return (await lookUp(destination, shipment, context))?.id
+  return (await askForId(destination.endpoint.client, path, context.signal)).kind === 'found'
+    ? path
+    : undefined
+}
+
+const severalWords =
+  /multiple (?:match|resource)|match(?:es|ed) (?:multiple|several|more than one|[2-9]|[1-9]\d)/i
+
+/**
+ * FHIR says 412 when several resources match, older servers when they know no conditions, and few say which: who takes
+ * the one for the other adds a third resource. So the server is asked what it has.
+ */
+async function conditionRefused(
+  destination: Destination,
+  shipment: Shipment,
+  failure: Failure,
+  context: SendingContext,
+): Promise<Outcome | GiveWay> {
+  const { entry, header, plan } = shipment
+  const { sequence, state } = entry
+  const several: Outcome = { sequence, kind: 'parked', failure: { ...failure, code: 'ERR_AMBIGUOUS_KEY' } }
+  const { issues = [], status = 412 } = failure
+  if (issues.some(({ code, text = '' }) => code === 'multiple-matches' || severalWords.test(text)))
+    return several
+  const asked = await askFor(destination, shipment, context)
+  if (asked.kind === 'failed') {
+    return { sequence, kind: state === 'unknown' ? 'unknown' : 'not-sent', failure, spent: true }
+  }
+  const hit = asked.kind === 'answered' ? asked.hits.get(entry.key) : undefined
+  if (hit !== undefined && hit.count > 1) return several
+  if (hit !== undefined) {
+    const receipt = { status, id: hit.id, plan: plan.name, askedAgain: true, alreadyThere: true }
+    return delivered(sequence, receipt)
+  }
+  const { resourceType: type = '' } = header
+  return without(destination.dossier.learnType(type, { conditionalCreate: false }), failure)
+}
+
 async function without(learning: Promise<void>, failure: Failure): Promise<GiveWay> {
   await learning
   return { giveWay: failure }
-}
-
-function isMaybe(error: unknown): boolean {
-  return isObject(error) && error['sent'] === 'maybe'
 }
 
 function settle(error: unknown, entry: Item['entry'], wasUnknown: boolean): Outcome {

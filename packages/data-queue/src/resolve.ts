@@ -3,7 +3,7 @@ import { classify, outcomeOf } from './classify.js'
 import { planOf, type Destination, type DeliveryWorld, type Item } from './destination.js'
 import { askable, findsAtOnce } from './evidence.js'
 import { checkHealth, stillSilent } from './health.js'
-import type { KeyPlace } from './key.js'
+import { hitsOf } from './hits.js'
 import { runsAtomically, type Plan } from './plan.js'
 import { askForId, askForKeys, type Hit } from './probe.js'
 import { sendSingle } from './single.js'
@@ -125,6 +125,9 @@ async function cannotAsk(
   send: () => Promise<Outcome> | Outcome | undefined,
 ): Promise<Outcome | undefined> {
   const { resourceType: type = '', entries } = item.header
+  const sent = planAsSent(item, destination, world)
+  // Nobody may read it, but the same PUT to an id of ours leaves the same content.
+  if (putsToKey(sent) && sent.moved !== true) return await send()
   await destination.dossier.learnType(type, { search: false })
   const plan = planAsSent(item, destination, world)
   if (plan.moved === true) return parked(item, plan)
@@ -144,7 +147,12 @@ async function resolveTogether(
 ): Promise<readonly Outcome[] | undefined> {
   const plans = new Map(items.map((item) => [item, planAsSent(item, destination, world)]))
   const planFor = (item: Item): SentPlan => plans.get(item) ?? planAsSent(item, destination, world)
-  const witness = items.find((item) => item.header.place !== undefined)
+  const creates = items.filter((item) => item.header.place !== undefined)
+  const isWorthAsking = (item: Item): boolean => {
+    const plan = planFor(item)
+    return putsToKey(plan) || isProof(destination, item, plan)
+  }
+  const witness = creates.find(isWorthAsking) ?? creates[0]
   if (witness === undefined) {
     // Updates and deletes only: doing them again changes nothing.
     return items.map(notApplied)
@@ -153,51 +161,30 @@ async function resolveTogether(
   if (first.kind === 'refused') return undefined
   if (first.kind === 'failed') return Promise.all(items.map((item) => failedOutcome(item, first.error)))
   if (first.kind === 'absent') {
-    return items.map((item) =>
-      first.sure || wasAbsentBefore(witness) ? notApplied(item) : absentYet(world, item),
-    )
+    if (first.sure) return items.map(notApplied)
+    if (!wasAbsentBefore(witness)) return items.map((item) => absentYet(world, item))
+    // A search that may be blind shows nothing: then each has its own way to be found out about.
+    return isWorthAsking(witness) ? items.map(notApplied) : undefined
   }
-  const outcomes: Outcome[] = []
-  const hits = await hitsOf(destination, items, planFor, signal)
-  for (const item of items) {
-    const hit = item === witness ? first.hit : hits.get(item.entry.key)
-    if (hit !== undefined) outcomes.push(found(world, destination, item, planFor(item), hit))
-    else
-      outcomes.push(
-        item.header.place === undefined || wasAbsentBefore(item)
-          ? foundByWitness(item, planFor(item))
-          : absentYet(world, item),
-      )
-  }
-  return outcomes
+  const others = items.filter((item) => item !== witness && !putsToKey(planFor(item)))
+  const hits = await hitsOf(destination, others, signal)
+  const hitOf = (item: Item): Hit | undefined =>
+    item === witness ? first.hit : putsToKey(planFor(item)) ? hitById(item) : hits.get(item.entry.key)
+  // They are all there. Some are not shown yet: none is settled before the others, or nobody would vouch for those.
+  const isEarly = creates.some((item) => hitOf(item) === undefined && !wasAbsentBefore(item))
+  if (isEarly) return items.map((item) => absentYet(world, item))
+  return items.map((item) => {
+    const hit = hitOf(item)
+    return hit === undefined
+      ? foundByWitness(item, planFor(item))
+      : found(world, destination, item, planFor(item), hit)
+  })
 }
 
-/** Where the others are; they are there, but receipts want their ids. */
-async function hitsOf(
-  { endpoint }: Destination,
-  items: readonly Item[],
-  planFor: (item: Item) => Plan,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, Hit>> {
-  const hits = new Map<string, Hit>()
-  const groups = new Map<string, { type: string; place: KeyPlace; keys: string[] }>()
-  for (const item of items) {
-    const { place, resourceType: type = '' } = item.header
-    if (place === undefined) continue
-    if (putsToKey(planFor(item))) {
-      hits.set(item.entry.key, { id: `${type}/${item.entry.key}`, resource: undefined, count: 1 })
-      continue
-    }
-    const name = `${type} ${place}`
-    const group = groups.get(name) ?? { type, place, keys: [] }
-    group.keys.push(item.entry.key)
-    groups.set(name, group)
-  }
-  for (const group of groups.values()) {
-    const asked = await askForKeys(endpoint.client, group, signal)
-    if (asked.kind === 'answered') for (const [key, hit] of asked.hits) hits.set(key, hit)
-  }
-  return hits
+/** A create under an id of ours, which is there. */
+function hitById({ header, entry }: Item): Hit | undefined {
+  if (header.place === undefined) return undefined
+  return { id: `${header.resourceType ?? ''}/${entry.key}`, resource: undefined, count: 1 }
 }
 
 async function ask(

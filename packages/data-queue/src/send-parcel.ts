@@ -1,15 +1,13 @@
 import type { FhirResponse } from '@fhir-outbox/fhir-client'
 import type { DeliveryContext, Outcome } from '@fhir-outbox/queue-core'
 import { lookAhead, type Ahead, type NextParcel, type SendingContext } from './ahead.js'
-import { aboutSize, answersOf, namedEntry, type EntryAnswer } from './answers.js'
+import { aboutSize, answersOf, namedEntry } from './answers.js'
+import { bundleOutcomes } from './bundle-outcomes.js'
 import { classify, failureOf, outcomeOf, type Verdict } from './classify.js'
 import type { Destination, DeliveryWorld, Item } from './destination.js'
 import { checkHealth, stillSilent } from './health.js'
 import { loadParcel, type LoadedParcel, type Parcel } from './parcel.js'
 import { sendSingle } from './single.js'
-import type { Shipment } from './shipment.js'
-
-const bundleTimeoutMs = 60_000
 
 /** What the deliveries of one run share. */
 export interface Run {
@@ -105,7 +103,6 @@ async function* exchange(run: Run, parcel: LoadedParcel): AsyncGenerator<readonl
       },
       body: parcel.body,
       signal: context.signal,
-      timeoutMs: bundleTimeoutMs,
     })
     context.meanwhile?.()
     response = await answer
@@ -128,57 +125,9 @@ async function* exchange(run: Run, parcel: LoadedParcel): AsyncGenerator<readonl
   if (parcel.kind === 'transaction' && answers.some(({ status }) => status >= 400 || status < 200)) {
     await dossier.learn({ notAtomic: true })
   }
-  const outcomes = parcel.shipments.map((shipment, index) =>
-    entryOutcome(shipment, answers[index] ?? { status: 0, issues: [] }, destination),
-  )
+  const outcomes = await bundleOutcomes(run, parcel.shipments, answers)
   yield outcomes
   return outcomes.every(isSettled)
-}
-
-/** What one entry of a batch, or of a transaction that was run as one, has come to. */
-function entryOutcome(shipment: Shipment, answer: EntryAnswer, { endpoint }: Destination): Outcome {
-  const { entry, plan, method } = shipment
-  const { sequence } = entry
-  const { status, version, issues } = answer
-  if (status >= 200 && status < 300) {
-    const id = shipment.address ?? answer.id
-    const there = status === 200 && method === 'POST'
-    return {
-      sequence,
-      kind: 'delivered',
-      receipt: {
-        status,
-        ...(id === undefined ? {} : { id }),
-        ...(version === undefined ? {} : { version }),
-        plan: plan.name,
-        ...(there ? { alreadyThere: true } : {}),
-      },
-    }
-  }
-  const putTwice = plan.name === 'put-if-none-match' && method === 'PUT' && (status === 412 || status === 304)
-  if (putTwice || (method === 'DELETE' && (status === 404 || status === 410))) {
-    return {
-      sequence,
-      kind: 'delivered',
-      receipt: { status, id: shipment.path, plan: plan.name, alreadyThere: true },
-    }
-  }
-  const error = Object.assign(
-    new Error(`POST ${new URL(endpoint.client.baseUrl).pathname} has an entry with status ${status}.`),
-    {
-      code: 'ERR_HTTP',
-      sent: 'yes',
-      status,
-      issues,
-    },
-  )
-  const verdict = classify(error)
-  if (verdict.kind === 'applied') return { sequence, kind: 'delivered', receipt: verdict.receipt }
-  // By itself, with all that a single request has to itself, it may still pass.
-  if (verdict.kind === 'rejected' && (status === 412 || status === 404 || status === 405 || status === 501)) {
-    return { sequence, kind: 'not-sent', failure: verdict.failure, spent: true, delayMs: 0 }
-  }
-  return outcomeOf(verdict, entry, false, true)
 }
 
 async function* refused(
@@ -221,7 +170,8 @@ async function* refused(
     case 'not-applied':
       break
   }
-  if (status === 404 || status === 405 || status === 501) {
+  // A transaction also gets the status of its worst entry, such as 404 for an update of what is not there.
+  if (status === 405 || status === 501 || (status === 404 && !takesBundles(destination, parcel))) {
     await dossier.learn({ noBundles: true })
     return yield* apart(run, parcel, undefined)
   }
@@ -237,6 +187,11 @@ async function* refused(
   return named === undefined || named >= parcel.items.length
     ? yield* halves(run, parcel)
     : yield* apart(run, parcel, named)
+}
+
+function takesBundles({ dossier }: Destination, { kind }: Parcel): boolean {
+  const { canaries, transaction, batch } = dossier.current()
+  return canaries?.transaction === true || (kind === 'batch' ? batch : transaction) === true
 }
 
 /** Left half first, so that order holds; the halves find the culprit in as many steps as halving takes. */

@@ -11,7 +11,8 @@ export interface Shipment extends Item {
   readonly plan: Plan
   readonly method: 'POST' | 'PUT' | 'DELETE'
   readonly path: string
-  readonly headers: Readonly<Record<string, string>>
+  /** The conditions it goes under, by header field. */
+  readonly conditions: Readonly<Record<string, string>>
   readonly body: Uint8Array
   /** `Type/id` when that is known beforehand. */
   readonly address?: string
@@ -19,55 +20,64 @@ export interface Shipment extends Item {
 
 const fhirJson = 'application/fhir+json'
 
-/** Puts together what leaves under a plan, or says why it cannot. Stored bytes are spliced, never written anew. */
-export async function prepareShipment(
+const unconditional: Shipment['conditions'] = {}
+const unlessThere: Shipment['conditions'] = { 'If-None-Match': '*' }
+
+/**
+ * Puts together what leaves under a plan, or says why it cannot. Stored bytes are spliced, never written anew. A
+ * promise only where something has to be read or sealed: most entries of a long run need neither.
+ */
+export function prepareShipment(
+  item: Item,
+  plan: Plan,
+  destination: Destination,
+  world: DeliveryWorld,
+): Shipment | Outcome | Promise<Shipment | Outcome> {
+  const { entry, header } = item
+  const isPlain = header.refs === undefined && header.of === undefined && header.seal !== true
+  return isPlain && destination.endpoint.takes === 'fhir'
+    ? shipmentOf(item, plan, entry.payload)
+    : prepareLinked(item, plan, destination, world)
+}
+
+async function prepareLinked(
   item: Item,
   plan: Plan,
   destination: Destination,
   world: DeliveryWorld,
 ): Promise<Shipment | Outcome> {
   const { entry, header } = item
-  const { sequence, key } = entry
   const linked = header.refs === undefined ? entry.payload : await linkedPayload(item, world)
-  if (typeof linked === 'string') return unresolved(sequence, linked)
-  const { resourceType: type, place } = header
-  const headers = headersFor(item, destination)
+  if (typeof linked === 'string') return unresolved(entry.sequence, linked)
   if (header.seal === true || destination.endpoint.takes === 'envelopes') {
     const body = await envelopeToSend(item, linked, destination)
-    return 'kind' in body ? body : { ...item, plan, method: 'POST', path: header.path, headers, body }
+    if ('kind' in body) return body
+    return { ...item, plan, method: 'POST', path: header.path, conditions: header.headers, body }
   }
-  if (place !== undefined && type !== undefined) {
-    if (plan.name === 'put-if-none-match' || plan.name === 'put-client-id') {
-      const path = `${type}/${key}`
-      return {
-        ...item,
-        plan,
-        method: 'PUT',
-        path,
-        headers: { ...headers, ...(plan.name === 'put-if-none-match' ? { 'If-None-Match': '*' } : {}) },
-        body: withId(linked, key),
-        address: path,
-      }
-    }
-    if (plan.name === 'conditional-create') headers['If-None-Exist'] = keyCondition(place, key)
-    return { entry, header, plan, method: 'POST', path: type, headers, body: linked }
-  }
+  return header.of === undefined ? shipmentOf(item, plan, linked) : successor(item, plan, linked, world)
+}
+
+/** Everything is known: what leaves follows from the plan. */
+function shipmentOf({ entry, header }: Item, plan: Plan, body: Uint8Array): Shipment {
+  const { resourceType: type, place, method } = header
   const puts = plan.name === 'put-if-none-match' || plan.name === 'put-client-id'
-  if (header.contentType !== undefined && puts && type !== undefined) {
-    const path = `${type}/${key}`
-    return { ...item, plan, method: 'PUT', path, headers, body: linked, address: path }
+  const once = plan.name === 'put-if-none-match' ? unlessThere : unconditional
+  if (type !== undefined && (place !== undefined || (header.contentType !== undefined && puts))) {
+    if (puts) {
+      const address = `${type}/${entry.key}`
+      const named = place === undefined ? body : withId(body, entry.key)
+      return { entry, header, plan, method: 'PUT', path: address, conditions: once, body: named, address }
+    }
+    const conditions =
+      plan.name === 'conditional-create' && place !== undefined
+        ? { 'If-None-Exist': keyCondition(place, entry.key) }
+        : unconditional
+    return { entry, header, plan, method: 'POST', path: type, conditions, body }
   }
-  if (header.of !== undefined) return await successor(item, plan, linked, headers, world)
-  const creates = plan.name === 'put-if-none-match' && header.method === 'PUT'
-  return {
-    ...item,
-    plan,
-    method: header.method,
-    path: header.path,
-    headers: { ...headers, ...(creates ? { 'If-None-Match': '*' } : {}) },
-    body: linked,
-    ...(header.method === 'POST' ? {} : { address: header.path }),
-  }
+  const conditions =
+    once === unlessThere && method === 'PUT' ? { ...header.headers, ...once } : header.headers
+  const shipment = { entry, header, plan, method, path: header.path, conditions, body }
+  return method === 'POST' ? shipment : { ...shipment, address: header.path }
 }
 
 /** An update or delete of what an earlier entry has written: its receipt tells id and version. */
@@ -75,7 +85,6 @@ async function successor(
   item: Item,
   plan: Plan,
   body: Uint8Array,
-  headers: Readonly<Record<string, string>>,
   world: DeliveryWorld,
 ): Promise<Shipment | Outcome> {
   const { entry, header } = item
@@ -89,14 +98,10 @@ async function successor(
     plan,
     method: header.method,
     path: id,
-    headers: { ...headers, ...match },
-    body: header.method === 'DELETE' || hasId(body) ? body : withId(body, id.slice(id.indexOf('/') + 1)),
+    conditions: { ...header.headers, ...match },
+    body: header.method === 'DELETE' ? body : withId(body, id.slice(id.indexOf('/') + 1)),
     address: id,
   }
-}
-
-function hasId(body: Uint8Array): boolean {
-  return new TextDecoder().decode(body.subarray(0, 6)) === '{"id":'
 }
 
 export async function receiptOf(sequence: number, world: DeliveryWorld): Promise<Receipt | undefined> {
@@ -132,15 +137,18 @@ async function linkedPayload({ entry, header }: Item, world: DeliveryWorld): Pro
   return new TextEncoder().encode(toJson(resource))
 }
 
-function headersFor({ header }: Item, { endpoint, seen }: Destination): Record<string, string> {
-  if (endpoint.takes === 'envelopes') return { 'Content-Type': 'application/json', ...header.headers }
+/** The header fields that it leaves with. */
+export function headersOf(
+  { header, conditions, method }: Shipment,
+  { endpoint, seen }: Destination,
+): Record<string, string> {
+  if (endpoint.takes === 'envelopes') return { 'Content-Type': 'application/json', ...conditions }
   const type = header.contentType ?? (seen.plainJson ? 'application/json' : fhirJson)
-  const { 'If-None-Exist': _written, ...fixed } = header.headers
   return {
-    ...(header.method === 'DELETE' ? {} : { 'Content-Type': type }),
+    ...(method === 'DELETE' ? {} : { 'Content-Type': type }),
     ...(seen.plainJson ? { Accept: 'application/json' } : {}),
     Prefer: 'return=minimal',
-    ...(header.place === undefined ? header.headers : fixed),
+    ...conditions,
   }
 }
 

@@ -4,10 +4,9 @@ import type { SendingContext } from './ahead.js'
 import { accepted } from './accepted.js'
 import { planOf, type Destination, type DeliveryWorld, type Item } from './destination.js'
 import { refusal, type GiveWay } from './refusal.js'
-import { prepareShipment, type Shipment } from './shipment.js'
+import { headersOf, prepareShipment, type Shipment } from './shipment.js'
 import { withoutConditions } from './strip.js'
 
-const bundleTimeoutMs = 60_000
 const mostPlans = 5
 /** How old evidence may be that keeps an entry from being tried. */
 const unsupportedMs = 10 * 60_000
@@ -31,7 +30,8 @@ export async function sendSingle(
     if (plan.name === 'unsupported') {
       return {
         sequence,
-        kind: 'not-sent',
+        // What was sent before may have been applied, whatever the server takes by now.
+        kind: item.entry.state === 'unknown' ? 'unknown' : 'not-sent',
         failure: refused ?? { code: 'ERR_UNSUPPORTED', message: plan.reason },
       }
     }
@@ -67,7 +67,7 @@ async function attempt(
   shipment: Shipment,
   context: SendingContext,
 ): Promise<Outcome | GiveWay> {
-  const { entry, header, plan } = shipment
+  const { entry, plan } = shipment
   const { endpoint, seen } = destination
   await context.mark([entry.sequence], { plan: plan.name, kind: 'single', at: world.now() })
   let response: FhirResponse
@@ -75,11 +75,10 @@ async function attempt(
     const answer = endpoint.client.request({
       method: shipment.method,
       path: shipment.path,
-      headers: shipment.headers,
+      headers: headersOf(shipment, destination),
       ...(shipment.method === 'DELETE' ? {} : { body: shipment.body }),
       expect: endpoint.takes === 'fhir' ? 'fhir' : 'any',
       signal: context.signal,
-      ...(header.entries === undefined ? {} : { timeoutMs: bundleTimeoutMs }),
     })
     context.meanwhile?.()
     response = await answer

@@ -86,7 +86,7 @@ export interface WriteOptions {
   readonly after?: readonly number[]
   /** `false`: it need not keep the order of its lane, and may travel in a batch with others like it. */
   readonly ordered?: boolean
-  /** Update of what this entry writes: id and version come from its receipt. */
+  /** Update of what this entry writes: id and version come from its receipt, and its lane is that entry's. */
   readonly of?: number
   /** Version or ETag that the update was made from; else it overwrites whatever is there. */
   readonly ifMatch?: string

@@ -22,7 +22,9 @@ export function resourceWrite(resource: JsonObject, key: string, keyMode: KeyMod
   const resourceType = typeOf(resource)
   const id = resource['id']
   if (of !== undefined) {
-    const body = id === undefined ? toJson(resource) : toJson({ id: checkId(id, resourceType), ...resource })
+    // The id is the one that the server gave, whatever this one says.
+    const { id: _own, ...rest } = resource
+    const body = toJson(rest)
     return { method: 'PUT', path: resourceType, headers: {}, body, resourceType, of }
   }
   if (id !== undefined) {
@@ -57,7 +59,7 @@ export function checkType(type: unknown): string {
  * the transaction twice changes nothing; an `ifNoneExist` that is already there is never replaced.
  * @throws DataQueueError `ERR_INVALID_BUNDLE`
  */
-export async function transactionWrite(bundle: JsonObject, key: string, keyMode: KeyMode): Promise<Write> {
+export function transactionWrite(bundle: JsonObject, key: string, keyMode: KeyMode): Write {
   if (bundle['resourceType'] !== 'Bundle' || bundle['type'] !== 'transaction') {
     throw invalidBundle(
       'The resource is not a Bundle of type transaction.',
@@ -68,10 +70,9 @@ export async function transactionWrite(bundle: JsonObject, key: string, keyMode:
   if (!Array.isArray(given) || given.length === 0) {
     throw invalidBundle('The transaction has no entries.', 'Put at least one entry into Bundle.entry.')
   }
-  const entry: unknown[] = []
-  for (const [index, one] of given.entries()) {
-    entry.push(await repeatableEntry(one, index, await derivedKey(key, index), keyMode))
-  }
+  const entry = given.map((one: unknown, index) =>
+    repeatableEntry(one, index, derivedKey(key, index), keyMode),
+  )
   const doubtful = entry.findIndex(mayDouble)
   return {
     method: 'POST',
@@ -84,12 +85,8 @@ export async function transactionWrite(bundle: JsonObject, key: string, keyMode:
     ...(doubtful === -1 ? {} : { doubtful }),
   }
 }
-async function repeatableEntry(
-  entry: unknown,
-  index: number,
-  key: string,
-  keyMode: KeyMode,
-): Promise<unknown> {
+
+function repeatableEntry(entry: unknown, index: number, key: string, keyMode: KeyMode): unknown {
   const request = isObject(entry) ? entry['request'] : undefined
   if (!isObject(entry) || !isObject(request) || typeof request['url'] !== 'string') {
     throw invalidBundle(

@@ -110,6 +110,29 @@ describe('a receiver that no longer knows the key', () => {
   })
 })
 
+describe('a key that the receiver has lost for good', () => {
+  it('costs nothing but what it sealed: that is withdrawn, the lane goes on, and the content is queued anew', async () => {
+    const world = receiver()
+    world.keys.set('k2', secondKey)
+    let current = firstRecipient
+    const queue = world.queue(world.encryption(sealerFor(() => current)))
+    const { key } = await queue.enqueue(answers('sealed too early'))
+    await queue.enqueue(observation('behind it'))
+    current = secondRecipient
+    await queue.enqueue(answers('sealed for the new key'))
+    expect(await queue.flush()).toMatchObject({ delivered: 0, waiting: 3 })
+    for await (const { sequence, gate } of queue.outbox.list({ state: 'waiting' })) {
+      const payload = gate === sealedUrl ? text((await queue.outbox.read(sequence))?.payload) : '{}'
+      const { protected: head = '' } = JSON.parse(payload) as { readonly protected?: string }
+      if (!Buffer.from(head, 'base64url').toString().includes('"kid":"k1"')) continue
+      await queue.outbox.withdraw(sequence, { actor: 'anna', reason: 'key k1 is lost' })
+    }
+    await queue.enqueue(answers('sealed too early'), { key })
+    expect(await queue.flush()).toMatchObject({ delivered: 3, waiting: 0 })
+    expect(world.filed).toEqual(['behind it', 'sealed for the new key', 'sealed too early'])
+  })
+})
+
 describe('a success that carries an error', () => {
   it.each([
     "{'error':'queue is full'}",
