@@ -97,7 +97,11 @@ function checkOrigin(origin: string): string {
 
 function defaultSleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms)
+    const timer = setTimeout(() => {
+      // A slow answer waits again and again, by one signal.
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
     const stop = (): void => {
       clearTimeout(timer)
       reject(new DOMException('The wait was aborted.', 'AbortError'))

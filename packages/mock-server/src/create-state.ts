@@ -202,6 +202,7 @@ export function createStateStore(parts: StateParts): StateStore {
         approval: logins.approval === undefined ? [] : [logins.approval],
         signingKeys: parts.signingKeys.save(),
         jobs: [...parts.jobs.all],
+        bundleJobs: [...parts.jobs.bundles],
         receipts: [...receipts],
         antispamTokens: [...antispamTokens],
         received,
@@ -233,6 +234,7 @@ export function createStateStore(parts: StateParts): StateStore {
       logins.approval = saved.approval[0]
       parts.signingKeys.load(saved.signingKeys)
       replaceMap(parts.jobs.all, saved.jobs)
+      replaceMap(parts.jobs.bundles, saved.bundleJobs)
       replaceMap(filed, saved.filed)
       // An id without a pair is good only in the mock that handed it out: another one would make another pair for it.
       const own = new Map(made)

@@ -12,6 +12,7 @@ import type { SigningKey } from './auth/signing-keys.js'
 import type { ReceivedEnvelope } from './c3pro/consumer.js'
 import type { ReceiverKeyPair } from './c3pro/key-pair.js'
 import { MockServerError } from './errors.js'
+import type { BundleJob } from './fhir/bundle-jobs.js'
 import type { Job } from './fhir/jobs.js'
 import type { StoredVersion } from './fhir/model.js'
 import { isObject, jsonText, parseText } from './json.js'
@@ -37,6 +38,7 @@ export interface SavedState {
   readonly approval: readonly Approval[]
   readonly signingKeys: readonly SigningKey[]
   readonly jobs: Pairs<Job>
+  readonly bundleJobs: Pairs<BundleJob>
   readonly receipts: readonly string[]
   readonly antispamTokens: readonly string[]
   readonly received: readonly ReceivedEnvelope[]
@@ -64,6 +66,7 @@ const lists = [
   'approval',
   'signingKeys',
   'jobs',
+  'bundleJobs',
   'receipts',
   'antispamTokens',
   'received',

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createMockServer, type FaultRule, type MockServer } from '../src/index.js'
@@ -228,4 +229,14 @@ describe('what needs a socket', () => {
       expect(response.status).toBe(401)
     }
   })
+})
+
+it('a slow answer leaves nothing behind at the signal of its request', async () => {
+  const mock = createMockServer({ open: true })
+  mock.state.load([{ resourceType: 'Basic', id: 'b' }])
+  mock.faults.add({ fault: { kind: 'drip', bytes: 10, everyMs: 0 } })
+  const request = new Request('https://mock.example/fhir/Basic')
+  const response = await mock.fetch(request)
+  expect((await response.text()).length).toBeGreaterThan(150)
+  expect(getEventListeners(request.signal, 'abort').length).toBeLessThan(5)
 })

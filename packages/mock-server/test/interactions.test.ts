@@ -55,6 +55,23 @@ const cases: Readonly<Record<InteractionName, (rig: TableRig) => Promise<void>>>
     expect(await status(send(url, { method: 'DELETE' }))).toBe(202)
     expect(await status(send(url))).toBe(404)
   },
+  'bundle-job-status': async ({ write, send }) => {
+    const { headers } = await write('POST', '/fhir', bundle('batch'), { prefer: 'respond-async' })
+    expect(await status(send(headers.get('content-location') ?? ''))).toBe(202)
+  },
+  'bundle-job-cancel': async ({ write, send }) => {
+    const { headers } = await write('POST', '/fhir', bundle('batch'), { prefer: 'respond-async' })
+    const url = headers.get('content-location') ?? ''
+    expect(await status(send(url, { method: 'DELETE' }))).toBe(202)
+    expect(await json(send(url))).toMatchObject({ status: 'cancelled' })
+  },
+  'bundle-job-result': async ({ write, get, advance }) => {
+    const { headers } = await write('POST', '/fhir', bundle('batch'), { prefer: 'respond-async' })
+    advance(1000)
+    const job = JSON.stringify(await get(headers.get('content-location') ?? ''))
+    const [reference] = /Binary\/[0-9a-f-]+/.exec(job) ?? []
+    expect(await get(`/fhir/${reference}`)).toMatchObject({ type: 'batch-response' })
+  },
   transaction: async ({ write, mock }) => {
     expect(await json(write('POST', '/fhir', bundle('transaction')))).toMatchObject({
       type: 'transaction-response',
@@ -184,7 +201,7 @@ const ofBlaze: readonly InteractionName[] = [
   'everything',
 ]
 
-function begin(profile: 'strict' | 'blaze', missing?: InteractionName): TableRig {
+function begin(profile: 'strict' | 'blaze' | 'medplum', missing?: InteractionName): TableRig {
   const rig = tableRig({ profiles: { fhir: profile } }, { interaction: missing })
   rig.mock.state.load([...basics, { resourceType: 'Patient', id: 'p' }])
   return rig
@@ -201,6 +218,12 @@ describe('the table of interactions', () => {
       await cases[name](begin(profile))
       expect(await holds(() => cases[name](begin(profile, name)))).toBe(false)
     })
+  })
+
+  const ofMedplum = interactions.map(({ name }) => name).filter((name) => name.startsWith('bundle-job'))
+  it.each(ofMedplum)('needs its row %s in the profile medplum', async (name) => {
+    await cases[name](begin('medplum'))
+    expect(await holds(() => cases[name](begin('medplum', name)))).toBe(false)
   })
 
   it('covers what Blaze offers, and nothing that Blaze refuses', async () => {

@@ -125,6 +125,29 @@ describe('the profile medplum', () => {
     expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, null])
   })
 
+  it('pages by cursor when sorted by the time of the last change, which sees what is changed meanwhile', async () => {
+    const { mock, get, send, write } = open()
+    const id = (n: number): string => `00000000-0000-4000-8000-0000000000${String(n).padStart(2, '0')}`
+    mock.state.load(Array.from({ length: 45 }, (_, n) => basic(`k${n}`, { id: id(n) })))
+    const first = await get('/fhir/Basic?_sort=_lastUpdated')
+    expect(ids(first)).toHaveLength(20)
+    expect(Object.keys(links(first))).toEqual(['self', 'first', 'next'])
+    expect(links(first)['next']).toMatch(/[?&]_cursor=/)
+    expect(links(first)['next']).not.toContain('_offset')
+    // An offset would leave out what moves up when this one moves to the end.
+    await write('PUT', `/fhir/Basic/${id(3)}`, basic('changed', { id: id(3) }))
+    const seen = [...ids(first)]
+    for (let next = links(first)['next']; next !== undefined;) {
+      const page = await get(next)
+      seen.push(...ids(page))
+      next = links(page)['next']
+    }
+    expect(seen).toHaveLength(46)
+    expect(new Set(seen).size).toBe(45)
+    expect(seen.at(-1)).toBe(id(3))
+    expect((await send('/fhir/Basic?_sort=_lastUpdated&_cursor=nonsense')).status).toBe(400)
+  })
+
   it('pages by offset, and finds nothing under a _count that is no number', async () => {
     const { mock, get } = open()
     mock.state.load(Array.from({ length: 45 }, (_, n) => basic(`k${n}`, { id: `b${n}` })))
@@ -238,5 +261,84 @@ describe('an injected validator', () => {
     )
     expect(whole.status).toBe(422)
     expect(rig.mock.state.resources()).toEqual([])
+  })
+})
+
+describe('bundles that the profile medplum runs later', () => {
+  const open = () => tableRig({ profiles: { fhir: 'medplum' }, asyncSeconds: 5 })
+  const prefer = { prefer: 'respond-async' }
+  const two = bundle('batch', [
+    post('Basic', basic('a')),
+    post('Patient', { resourceType: 'Patient', birthDate: 'nonsense' }),
+  ])
+
+  it('answers with a job of its own type, and the result lies one hop further', async () => {
+    const { write, send, get, advance, mock } = open()
+    const accepted = await write('POST', '/fhir', two, prefer)
+    const url = accepted.headers.get('content-location') ?? ''
+    expect([accepted.status, accepted.headers.get('retry-after')]).toEqual([202, null])
+    expect(url).toMatch(/^https:\/\/x\.example\/fhir\/job\/[0-9a-f-]{36}\/status$/)
+    expect(await json(accepted)).toMatchObject({
+      resourceType: 'OperationOutcome',
+      id: 'accepted',
+      issue: [{ severity: 'information', diagnostics: url }],
+    })
+    const early = await send(url)
+    expect([early.status, early.headers.get('x-progress')]).toEqual([202, null])
+    expect(await json(early)).toMatchObject({ resourceType: 'AsyncJob', status: 'accepted' })
+    advance(5_000)
+    const done = await send(url)
+    expect(done.status).toBe(200)
+    const job = (await json(done)) as unknown as {
+      status: string
+      output: { parameter: [{ name: string; valueReference: { reference: string } }] }
+    }
+    expect([job.status, job.output.parameter[0].name]).toEqual(['completed', 'results'])
+    const result = await get(`/fhir/${job.output.parameter[0].valueReference.reference}`)
+    expect([result['type'], statuses(result)]).toEqual(['batch-response', ['201', '400']])
+    expect(mock.state.resources().map(({ resourceType }) => resourceType)).toEqual(['Basic'])
+    expect((await send('/fhir/job/none/status')).status).toBe(404)
+    expect((await send(url, { method: 'DELETE' })).status).toBe(202)
+  })
+
+  it('goes on with a cancelled one, and says so by 202 until it has ended', async () => {
+    const { write, send, advance, mock } = open()
+    const accepted = await write('POST', '/fhir', two, prefer)
+    const url = accepted.headers.get('content-location') ?? ''
+    expect((await send(url, { method: 'DELETE' })).status).toBe(202)
+    const cancelled = await send(url)
+    expect([cancelled.status, (await json(cancelled))['status']]).toEqual([202, 'cancelled'])
+    advance(5_000)
+    const ended = await send(url)
+    expect([ended.status, (await json(ended))['status']]).toEqual([200, 'completed'])
+    expect(mock.state.resources('Basic')).toHaveLength(1)
+  })
+
+  it('runs them at once unless nothing else is preferred, and never an atomic transaction later', async () => {
+    const { write } = open()
+    const both = await write('POST', '/fhir', two, { prefer: 'respond-async, return=minimal' })
+    expect(both.status).toBe(200)
+    const atomic = tableRig({ profiles: { fhir: { like: 'medplum', transactions: 'atomic' } } })
+    const refused = await atomic.write('POST', '/fhir', { ...two, type: 'transaction' }, prefer)
+    expect(refused.status).toBe(400)
+    expect(atomic.mock.state.commits).toEqual([])
+  })
+
+  it('takes larger ones than it runs at once', async () => {
+    const { write } = open()
+    const large = bundle('batch', [post('Basic', basic('x'.repeat(1024 * 1024)))])
+    expect((await write('POST', '/fhir', large)).status).toBe(400)
+    expect((await write('POST', '/fhir', large, prefer)).status).toBe(202)
+  })
+
+  it('are kept by export and restore', async () => {
+    const { write, mock } = open()
+    const accepted = await write('POST', '/fhir', two, prefer)
+    expect(accepted.status).toBe(202)
+    const url = accepted.headers.get('content-location') ?? ''
+    const other = tableRig({ profiles: { fhir: 'medplum' }, asyncSeconds: 5 })
+    other.mock.state.restore(mock.state.export())
+    other.advance(5_000)
+    expect((await other.send(url)).status).toBe(200)
   })
 })

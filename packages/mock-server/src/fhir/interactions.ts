@@ -1,3 +1,4 @@
+import { bundleJobStatus, bundleResult, cancelBundleJob } from './bundle-jobs.js'
 import { batchResponse } from './jobs.js'
 import { capabilityStatement } from './capability.js'
 import { deleteConditionally, patchResource, patchTarget, updateConditionally } from './conditional.js'
@@ -20,6 +21,9 @@ export type InteractionName =
   | 'history-system-page'
   | 'async-status'
   | 'async-cancel'
+  | 'bundle-job-status'
+  | 'bundle-job-cancel'
+  | 'bundle-job-result'
   | 'transaction'
   | 'batch'
   | 'search-type'
@@ -60,6 +64,9 @@ export interface Interaction {
 const hasQuery = ({ call }: Job): boolean => [...call.query.keys()].some((name) => name !== '_format')
 const bundleType = (job: Job): unknown => (job.bodyIfJson() as { readonly type?: unknown } | undefined)?.type
 
+const hasBundleJobs = ({ async }: FhirProfile): boolean => async === 'bundles'
+const hasSearchJobs = ({ async }: FhirProfile): boolean => async === 'searches' || async === 'counts'
+
 /** Everything below `/fhir`, in the order in which requests are matched. */
 export const interactions: readonly Interaction[] = [
   {
@@ -84,7 +91,7 @@ export const interactions: readonly Interaction[] = [
     name: 'async-status',
     methods: ['GET'],
     path: '__async-status/:id',
-    needs: ({ async }) => async !== 'not-supported',
+    needs: hasSearchJobs,
     run: async (job, { id }) => {
       const { job: found, progress } = job.jobs.poll(id, job.call.now)
       if (progress !== 'done') return job.empty(202, { 'x-progress': progress })
@@ -98,11 +105,33 @@ export const interactions: readonly Interaction[] = [
     name: 'async-cancel',
     methods: ['DELETE'],
     path: '__async-status/:id',
-    needs: ({ async }) => async !== 'not-supported',
+    needs: hasSearchJobs,
     run: (job, { id }) => {
       job.jobs.cancel(id, job.call.now)
       return job.empty(202)
     },
+  },
+  {
+    name: 'bundle-job-status',
+    methods: ['GET'],
+    path: 'job/:id/status',
+    needs: hasBundleJobs,
+    run: (job, { id }) => bundleJobStatus(job, id),
+  },
+  {
+    name: 'bundle-job-cancel',
+    methods: ['DELETE'],
+    path: 'job/:id/status',
+    needs: hasBundleJobs,
+    run: (job, { id }) => cancelBundleJob(job, id),
+  },
+  {
+    name: 'bundle-job-result',
+    methods: ['GET'],
+    path: 'Binary/:id',
+    needs: hasBundleJobs,
+    when: (job) => bundleResult(job) !== undefined,
+    run: (job) => job.reply(200, bundleResult(job) ?? { resourceType: 'Bundle' }),
   },
   {
     name: 'search-system-page',

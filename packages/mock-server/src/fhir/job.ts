@@ -159,7 +159,7 @@ export function createJob(
       return reply(200, bundle, profile.linkHeader ? linkHeader(bundle) : {})
     },
     later: (state) => {
-      if (!preferences.respondAsync || profile.async === 'not-supported') return undefined
+      if (!preferences.respondAsync || !['searches', 'counts'].includes(profile.async)) return undefined
       const { onlyCount, criteria } = parseSearch(state.pairs, rules, state.type)
       if (profile.async === 'counts' && !(onlyCount && criteria.length > 0 && state.type !== undefined))
         return undefined

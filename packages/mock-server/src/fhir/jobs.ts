@@ -1,3 +1,4 @@
+import type { BundleJob } from './bundle-jobs.js'
 import type { Resource } from './model.js'
 import { FhirProblem, outcomeOfProblem } from './problem.js'
 import type { PageState } from './page-seal.js'
@@ -18,6 +19,10 @@ export interface Job {
 
 export interface Jobs {
   readonly all: Map<string, Job>
+  /** Those of Bundles, where the profile has them. */
+  readonly bundles: Map<string, BundleJob>
+  /** How long a job takes by the server's clock, in milliseconds. */
+  readonly runMs: number
   start(job: Omit<Job, 'id' | 'cancelled'>): Job
   /** The job, or `undefined` while it is not done. 404 for jobs that never were, or were cancelled. */
   poll(id: string, now: number): { readonly job: Job; readonly progress: 'ready' | 'in-progress' | 'done' }
@@ -41,6 +46,8 @@ export function createJobs(runMs: number, newId: () => string): Jobs {
   }
   return {
     all,
+    bundles: new Map(),
+    runMs,
     start: (job) => {
       const id = newId().replaceAll('-', '').slice(0, 16).toUpperCase()
       const started: Job = { ...job, id, cancelled: false }

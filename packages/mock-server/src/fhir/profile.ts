@@ -66,7 +66,8 @@ export interface FhirProfile {
   readonly pageLife: 'hours-3-to-5' | 'hours-2-to-4'
   /** Searches by POST keep their parameters in memory: their pages die with the process. */
   readonly clauseTokens: boolean
-  readonly async: 'searches' | 'counts' | 'not-supported'
+  /** `bundles`: as Medplum does it. */
+  readonly async: 'searches' | 'counts' | 'bundles' | 'not-supported'
   readonly everything: boolean
   /** Searches, and the conditions that need one, see the store as it was this long ago. */
   readonly searchLagMs: number
@@ -175,7 +176,7 @@ export const fhirProfiles: Readonly<Record<FhirProfileName, FhirProfile>> = {
     defaultCount: 20,
     links: 'offset',
     total: 'wish',
-    async: 'not-supported',
+    async: 'bundles',
   },
   careless: {
     ...strict,

@@ -4,7 +4,7 @@ import { pageLinks, type OpenBundle } from './paging.js'
 import type { PageState } from './page-seal.js'
 import type { FhirProfile } from './profile.js'
 import type { Cursor, Repository, Scan } from './repository.js'
-import { fitsAll, keysOfCriteria, parseSearch, type Pair, type SearchRequest } from './search.js'
+import { fitsAll, keysOfCriteria, parseSearch, spellCursor, type Pair, type SearchRequest } from './search.js'
 
 export interface SearchContext {
   readonly repository: Repository
@@ -153,7 +153,10 @@ function searchset(
   }
 }
 
-/** Pages by `_offset` over the store as it stands: what changes in between shifts them, as on real servers. */
+/**
+ * Pages by `_offset` over the store as it stands: what changes in between shifts them, as on real servers. Sorted by the
+ * time of the last change, they go on by `_cursor` instead, and nothing is left out.
+ */
 function offsetPage(
   context: SearchContext,
   state: PageState,
@@ -162,11 +165,14 @@ function offsetPage(
   query: string,
 ): OpenBundle {
   const { offset, count, onlyCount } = request
+  const byCursor = request.order === 'updated' && !request.descending
+  const place = request.cursor === undefined ? state : { ...state, after: request.cursor }
   const wanted = onlyCount || request.brokenCount ? 0 : count
   const matches: LiveVersion[] = []
   let more = false
   let seen = 0
-  for (const { version } of matching(context, state, request)) {
+  let last: Cursor | undefined
+  for (const { version, cursor } of matching(context, place, request)) {
     seen += 1
     if (seen <= offset) continue
     if (matches.length >= wanted) {
@@ -174,18 +180,24 @@ function offsetPage(
       break
     }
     matches.push(version)
+    last = cursor
   }
-  const at = (to: number): string => {
+  const link = (name: '_offset' | '_cursor', value: string): string => {
     const params = new URLSearchParams(query)
     params.set('_count', request.brokenCount ? 'NaN' : String(count))
-    params.set('_offset', String(to))
+    params.set(name, value)
     return `${own}?${params.toString()}`
   }
+  const at = (to: number): string => link('_offset', String(to))
   const links: [OpenBundle['links'][number][0], string][] = [
-    ['self', at(offset)],
+    ['self', request.cursor === undefined ? at(offset) : link('_cursor', spellCursor(request.cursor))],
     ['first', at(0)],
   ]
-  if (wanted > 0 && more) links.push(['next', at(offset + count)])
+  if (wanted > 0 && more) {
+    const next =
+      byCursor && typeof last === 'number' ? link('_cursor', spellCursor(last)) : at(offset + count)
+    links.push(['next', next])
+  }
   if (wanted > 0 && offset > 0) links.push(['previous', at(Math.max(0, offset - count))])
   const total = request.accurateTotal || onlyCount ? countAll(context, state, request) : undefined
   return { bundle: searchset(context, state, request, matches, total), links }

@@ -23,6 +23,8 @@ export interface SearchRequest {
   readonly elements: readonly string[]
   readonly includes: readonly Include[]
   readonly offset: number
+  /** Where a page begins that was asked for with the cursor of the one before. */
+  readonly cursor: number | undefined
 }
 
 const byName = new Map(searchParameters.map((parameter) => [parameter.name, parameter]))
@@ -58,6 +60,19 @@ function parseSort(value: string): Pick<SearchRequest, 'order' | 'descending'> {
   throw new FhirProblem(400, 'not-supported', '`_sort` takes _id or _lastUpdated.')
 }
 
+const cursorPattern = /^1-(\d{1,15})$/
+
+/** The place of the last match of a page, as its link to the next one has it. */
+export function spellCursor(place: number): string {
+  return `1-${place}`
+}
+
+function parseCursor(value: string): number {
+  const [, place] = cursorPattern.exec(value) ?? []
+  if (place === undefined) throw new FhirProblem(400, 'invalid', 'Invalid _cursor')
+  return Number(place)
+}
+
 export function parseSearch(
   pairs: readonly Pair[],
   rules: SearchRules,
@@ -79,6 +94,7 @@ export function parseSearch(
     elements: [],
     includes: [],
     offset: 0,
+    cursor: undefined,
   }
   for (const [name, value] of pairs) {
     const known = control(name, value)
@@ -98,6 +114,10 @@ export function parseSearch(
         if (Number(value) > 10_000)
           throw new FhirProblem(400, 'invalid', 'Search offset exceeds maximum (10000)')
         request = { ...request, offset: Number.parseInt(value, 10) || 0 }
+        return 'silent'
+      case '_cursor':
+        if (profile.links !== 'offset') return 'unknown'
+        request = { ...request, cursor: parseCursor(value) }
         return 'silent'
       case '_summary':
         if (value !== 'count' && value !== 'false') return 'unknown'

@@ -1,6 +1,7 @@
 import type { MockToken } from '../auth/credentials.js'
 import type { Call } from '../server/call.js'
 import { accessOf, everything, type Access } from './access.js'
+import { mostBodyBytes } from './bundle-jobs.js'
 import type { Interaction } from './interactions.js'
 import { createJob, type Caller, type FhirParts, type Place } from './job.js'
 import { typePattern } from './model.js'
@@ -45,7 +46,7 @@ async function answer(parts: FhirServiceParts, rows: readonly Interaction[], cal
   if (known.length === 0) throw new FhirProblem(404, 'not-found', 'There is nothing here.')
   const caller = known.every((row) => row.public === true) ? nobody : authorize(parts, call)
   requireJsonAccepted(call.headers, call.query.get('_format'))
-  if (call.body.length > profile.maxBody.bytes) {
+  if (call.body.length > mostBodyBytes(profile, call)) {
     throw new FhirProblem(profile.maxBody.status, 'invalid', 'File too large')
   }
   const job = createJob(parts, call, parsePrefer(call.headers), caller, (started) =>

@@ -1,9 +1,18 @@
+import { asksForBundleJob, beginBundleJob } from './bundle-jobs.js'
 import { runBundle } from './bundles.js'
 import type { Job } from './job.js'
 import type { Resource } from './model.js'
 
-/** A POST to the base. The work is done before anything is awaited; then the links of searches are sealed. */
+/** A POST to the base. */
 export async function runSystemBundle(job: Job): Promise<Response> {
+  const run = (): Promise<Resource> => answerOf(job)
+  return asksForBundleJob(job.profile, job.call)
+    ? await beginBundleJob(job, run)
+    : job.reply(200, await run())
+}
+
+/** The work is done before anything is awaited; then the links of searches are sealed. */
+async function answerOf(job: Job): Promise<Resource> {
   const { call, fhirBase, access } = job
   const { type, answers } = runBundle(job.body(), {
     ...job.searching('s'),
@@ -22,6 +31,5 @@ export async function runSystemBundle(job: Job): Promise<Response> {
     if (answer.search === undefined) entry.push(answer.entry)
     else entry.push({ resource: await job.pages.close(answer.search, fhirBase, call.now), ...answer.entry })
   }
-  const bundle: Resource = { resourceType: 'Bundle', type, ...(entry.length === 0 ? {} : { entry }) }
-  return job.reply(200, bundle)
+  return { resourceType: 'Bundle', type, ...(entry.length === 0 ? {} : { entry }) }
 }
