@@ -7,9 +7,11 @@ export type AgentErrorCode =
   | 'ERR_UNREADABLE_FILE'
   | 'ERR_BAD_CERTIFICATE'
   | 'ERR_BAD_SEALING_KEY'
+  | 'ERR_INVALID_KEY'
   | 'ERR_BAD_DIRECTORY'
   | 'ERR_DEMO_FAILED'
   | 'ERR_NO_SUCH_ENTRY'
+  | 'ERR_STORAGE_LOCKED'
 
 /** One clear sentence, the way out, and the exit code. */
 export class AgentError extends Error {
@@ -30,6 +32,7 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_WRONG_STATE: exitCodes.usage,
   ERR_INVALID_URL: exitCodes.usage,
   ERR_INSECURE_URL: exitCodes.usage,
+  ERR_INVALID_OPTION: exitCodes.usage,
   ERR_INVALID_OPTIONS: exitCodes.usage,
   ERR_WRONG_ORIGIN: exitCodes.usage,
   ERR_MOCK_OPTIONS: exitCodes.usage,
@@ -62,6 +65,8 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   ERR_CERTIFICATE_EXPIRED: exitCodes.credentials,
   ERR_BAD_SEALING_KEY: exitCodes.credentials,
   ERR_KEY_LOCKED: exitCodes.credentials,
+  ERR_AUTH_UNREACHABLE: exitCodes.unreachable,
+  ERR_KEYS_UNREACHABLE: exitCodes.unreachable,
   ERR_EMPTY_KEY_ID: exitCodes.usage,
   ERR_INVALID_KEY_ID: exitCodes.usage,
 }

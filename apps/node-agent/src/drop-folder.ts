@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { watch, type Dirent } from 'node:fs'
+import { watch, type Dirent, type FSWatcher } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgentError } from './agent-error.js'
+import { textOf } from './input/text.js'
 import { makeDirectory } from './make-directory.js'
 
 /**
@@ -57,6 +58,8 @@ export interface DropFolderOptions {
 export interface WatchOptions extends DropFolderOptions {
   /** How often the folder is looked at when the platform tells nothing, in milliseconds. Default 1,000. */
   readonly pollMs?: number
+  /** Default: that of Node.js. */
+  readonly watch?: typeof watch
 }
 
 /** How long a foreign file must look the same before it is taken, in milliseconds. */
@@ -96,17 +99,26 @@ export async function watchDropFolder(options: WatchOptions): Promise<() => Prom
     })()
   }
 
-  const watcher = watch(folder, scan)
-  // A platform that cannot watch is no reason to stop: the poll finds everything.
-  watcher.on('error', () => watcher.close())
+  const watcher = watched(folder, scan, options.watch ?? watch)
   const poll = setInterval(scan, options.pollMs ?? 1_000)
   scan()
   return async () => {
     stopped = true
     stop()
     clearInterval(poll)
-    watcher.close()
+    watcher?.close()
     await running
+  }
+}
+
+/** A platform that cannot watch, or has too many watchers, is no reason to stop: the poll finds everything. */
+function watched(folder: string, changed: () => void, start: typeof watch): FSWatcher | undefined {
+  try {
+    const watcher = start(folder, changed)
+    watcher.on('error', () => watcher.close())
+    return watcher
+  } catch {
+    return undefined
   }
 }
 
@@ -129,7 +141,7 @@ function taker(options: DropFolderOptions): { takeAll(): Promise<void>; stop(): 
     try {
       const before = await appearanceOf(path)
       if (!isQuiet(name, before)) return true
-      const content = await readFile(path, 'utf8')
+      const content = await readFile(path)
       const accepted = await accept(name, content)
       // Whoever wrote more in the meantime finds it taken with the next look; keys keep the rest from doubling.
       if (accepted === 'taken' && (await appearanceOf(path)) === before) await forget(name)
@@ -141,9 +153,9 @@ function taker(options: DropFolderOptions): { takeAll(): Promise<void>; stop(): 
     }
   }
 
-  async function accept(name: string, content: string): Promise<'taken' | 'refused' | 'later'> {
+  async function accept(name: string, content: Uint8Array): Promise<'taken' | 'refused' | 'later'> {
     try {
-      await options.accept(name, content)
+      await options.accept(name, textOf(name, content))
       return 'taken'
     } catch (error) {
       if (options.isBadInput(error)) {

@@ -20,6 +20,7 @@ import {
 } from './config/load.js'
 import { exitCodes, exitCodeTexts, type ExitCode } from './exit-codes.js'
 import { describeError, reportError, type Console } from './output/console.js'
+import { addHelp } from './help.js'
 import { addKeyCommands } from './key-commands.js'
 import { addQueueCommands } from './queue-commands.js'
 import { stopSignal } from './signals.js'
@@ -31,6 +32,13 @@ const exitCodeHelp = Object.entries(exitCodeTexts)
 function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.')
   return Number(text)
+}
+
+function typeList(text: string): readonly string[] {
+  const types = text.split(',').map((type) => type.trim())
+  const wrong = types.find((type) => !/^[A-Z][A-Za-z]{0,63}$/.test(type))
+  if (wrong === undefined) return types
+  throw new InvalidArgumentError(`"${wrong}" is not the name of a resource type, such as Observation.`)
 }
 
 /** Adds the flags that say which queue. */
@@ -101,7 +109,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
     .showHelpAfterError('Try "fhir-outbox --help".')
     .addHelpText(
       'after',
-      `\nExit codes:\n${exitCodeHelp}\n\nStart here:\n  fhir-outbox demo\n  fhir-outbox mock\n  fhir-outbox send reading.json --server http://127.0.0.1:8080/fhir`,
+      `\nExit codes:\n${exitCodeHelp}\n\nStart here:\n  fhir-outbox demo\n  fhir-outbox mock --open\n  fhir-outbox send reading.json --server http://127.0.0.1:8080/fhir`,
     )
 
   withServer(root.command('send'))
@@ -136,13 +144,13 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
     .description(
       'What the server can do, what the queue has learned about it, and how writes are made safe to repeat on it. Sends nothing that is queued.',
     )
-    .option('--types <list>', 'resource types, separated by commas')
+    .option('--types <list>', 'resource types, separated by commas, e.g. "Observation,Patient"', typeList)
     .option('--try', 'create a harmless resource, try the server out with it, and delete it again')
-    .action((options: Common & { types?: string; try?: boolean }) =>
+    .action((options: Common & { types?: readonly string[]; try?: boolean }) =>
       onServer<typeof options>((settings, { types, try: tryOut }, console, signal) =>
         doctor(
           settings,
-          { tryOut: tryOut === true, signal, ...(types === undefined ? {} : { types: types.split(',') }) },
+          { tryOut: tryOut === true, signal, ...(types === undefined ? {} : { types }) },
           console,
         ),
       )(options),
@@ -177,6 +185,7 @@ function program(surroundings: Surroundings, finish: (code: ExitCode) => void): 
     .action((options: { seed: number; json?: boolean }) =>
       perform(options.json, (console, signal) => demo(options, console, signal)),
     )
+  addHelp(root)
   return root
 }
 

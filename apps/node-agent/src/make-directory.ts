@@ -1,16 +1,16 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AgentError } from './agent-error.js'
+import { systemWords } from './system-words.js'
 
 /** Makes a directory for this user alone, and those above it. Rejects with `ERR_BAD_DIRECTORY`. */
 export async function makeDirectory(path: string): Promise<void> {
   try {
     await make(path)
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
     throw new AgentError(
       'ERR_BAD_DIRECTORY',
-      `The directory ${path} cannot be made (${code ?? 'unknown'}).`,
+      `The directory ${path} cannot be used: ${systemWords(cause)}.`,
       {
         hint: 'Check what is at that path and its permissions, or choose another --directory.',
         cause,

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { readUnits } from '../src/input/units.js'
 import { agent, counters } from './support/agent.js'
 import { startMock } from './support/mock.js'
 import { collection, observation, patient, reading, transaction } from './support/samples.js'
@@ -34,6 +35,12 @@ const cases: readonly Case[] = [
     content: ' \n',
     says: 'FILE is empty.',
     hint: 'Give a file with FHIR JSON or NDJSON.',
+  },
+  {
+    name: 'a member that stands twice',
+    content: '{"resourceType":"Patient","active":true,"active":false}',
+    says: 'FILE is not JSON: a member stands twice, at character 41.',
+    hint: 'Give FHIR in JSON, or NDJSON with one resource a line.',
   },
   {
     name: 'a list',
@@ -181,8 +188,61 @@ describe('a bad file is refused with one sentence, and nothing is accepted', () 
   })
 })
 
+describe('a file that is not UTF-8 is refused: read as if it were, letters would be lost', () => {
+  const latin1 = Buffer.from(json({ ...patient, name: [{ family: 'M\u00fcller' }] }), 'latin1')
+
+  test.each<[string, Buffer]>([
+    ['Latin 1', latin1],
+    ['UTF-16, as some shells write', Buffer.from(`\uFEFF${json(patient)}`, 'utf16le')],
+  ])('%s', async (_name, content) => {
+    const directory = await tempDirectory()
+    const file = join(directory, 'bad.json')
+    await writeFile(file, content)
+    const home = join(directory, 'home')
+    const args = ['--server', 'http://127.0.0.1:9/fhir', '--directory', home]
+    const { code, stdout, stderr } = await agent(['send', file, ...args])
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' })
+    expect(stderr).toBe(`fhir-outbox: ${file} is not UTF-8 text.\n  Save it as UTF-8.\n`)
+    expect(await counters(home)).toMatchObject({ accepted: 0 })
+  })
+
+  test('from standard input', async () => {
+    const { code, stderr } = await agent(
+      ['send', '-', '--server', 'http://127.0.0.1:9/fhir', '--directory', await tempDirectory()],
+      { stdin: latin1 },
+    )
+    expect(code).toBe(3)
+    expect(stderr).toContain('standard input is not UTF-8 text.')
+  })
+
+  test('one that begins with a byte order mark is UTF-8', async () => {
+    const { code, stdout } = await agent(
+      ['send', '-', '--dry-run', '--server', 'http://127.0.0.1:9/fhir', '--directory', await tempDirectory()],
+      { stdin: Buffer.from(`\uFEFF${json(patient)}`) },
+    )
+    expect(code).toBe(0)
+    expect(stdout).toContain('POST http://127.0.0.1:9/fhir/Patient')
+  })
+})
+
+test('what is larger than an entry can be is named', () => {
+  const large = { ...patient, text: { status: 'generated', div: '\u00e4'.repeat(50) } }
+  const read = (content: string): unknown => readUnits('file.ndjson', content, { maxBytes: 180 })
+  expect(read(`${json(patient)}\n${json(patient)}\n`)).toHaveLength(2)
+  expect(() => read(`${json(patient)}\n${json(large)}\n`)).toThrow(
+    expect.objectContaining({
+      code: 'ERR_BAD_INPUT',
+      message:
+        'file.ndjson line 2 has 204 bytes, and the queue takes at most 180 in one resource or transaction.',
+    }),
+  )
+})
+
 describe('a file that cannot be read', () => {
-  test.each(['missing.json', 'folder'])('%s', async (name) => {
+  test.each([
+    ['missing.json', 'there is no such file'],
+    ['folder', 'it is a directory'],
+  ])('%s', async (name, why) => {
     const directory = await tempDirectory()
     await mkdir(join(directory, 'folder'))
     const file = join(directory, name)
@@ -197,7 +257,7 @@ describe('a file that cannot be read', () => {
     ])
     expect(code).toBe(3)
     expect(stderr).toBe(
-      `fhir-outbox: ${file} cannot be read.\n  Check the path and the permissions; "-" reads standard input.\n`,
+      `fhir-outbox: ${file} cannot be read: ${why}.\n  Check the path and the permissions; "-" reads standard input.\n`,
     )
     expect(await counters(home)).toMatchObject({ accepted: 0 })
   })

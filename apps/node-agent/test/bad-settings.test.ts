@@ -110,7 +110,52 @@ describe('wrong config files', () => {
   const auth = { type: 'client-credentials', clientId: 'me' }
 
   test.each<[string, string, number, string]>([
-    ['no JSON', '{"server": marker', 2, 'The config file FILE is not JSON.'],
+    ['no JSON', '{"server": marker', 2, 'The config file FILE is not JSON: syntax error in line 1.'],
+    [
+      'a comment',
+      '{\n  "server": "marker",\n  // mine\n}',
+      2,
+      'The config file FILE is not JSON: syntax error in line 3.',
+    ],
+    ['a list', '[]', 2, 'The config file FILE is wrong: it must be an object.'],
+    ['nothing', 'null', 2, 'The config file FILE is wrong: it must be an object.'],
+    ['a text that is none', '{"server":5}', 2, 'The config file FILE is wrong: "server" must be a text.'],
+    [
+      'a canary that is a list',
+      JSON.stringify({ server: somewhere, canaries: [] }),
+      2,
+      'The config file FILE is wrong: "canaries" must be an object.',
+    ],
+    [
+      'types that are no list',
+      JSON.stringify({
+        server: somewhere,
+        encryption: { url: somewhere, certificate: 'c', keyId: 'k', types: 'marker' },
+      }),
+      2,
+      'The config file FILE is wrong: "encryption.types" must be a list.',
+    ],
+    [
+      'an address of envelopes that is none',
+      JSON.stringify({ server: somewhere, encryption: { url: 'marker', certificate: 'c', keyId: 'k' } }),
+      2,
+      'The config file FILE is wrong: "encryption.url" must be an http or https URL without user name and password.',
+    ],
+    [
+      'a password in a token URL',
+      JSON.stringify({
+        server: somewhere,
+        auth: { ...auth, tokenUrl: 'https://me:marker@auth.example.org/t' },
+      }),
+      2,
+      'The config file FILE is wrong: "auth.tokenUrl" must be an http or https URL without user name and password.',
+    ],
+    [
+      'a limit that is none',
+      JSON.stringify({ server: somewhere, limits: { freeDiskBytes: -1 } }),
+      2,
+      'The config file FILE is wrong: "limits.freeDiskBytes" must be a whole number of 0 or more.',
+    ],
     [
       'an unknown setting',
       JSON.stringify({ server: somewhere, sever: 'marker' }),
@@ -127,7 +172,7 @@ describe('wrong config files', () => {
       'a wrong value',
       JSON.stringify({ server: somewhere, key: 'marker' }),
       2,
-      'The config file FILE is wrong: "key" must be ("identifier" | "client-id").',
+      'The config file FILE is wrong: "key" must be "identifier" or "client-id".',
     ],
     [
       'a missing setting',
@@ -139,7 +184,7 @@ describe('wrong config files', () => {
       'canaries that are neither on nor off',
       JSON.stringify({ server: somewhere, canaries: 'marker' }),
       2,
-      'The config file FILE is wrong: "canaries" must be (boolean | Object).',
+      'The config file FILE is wrong: "canaries" must be true, false or an object.',
     ],
     [
       'a canary of no type',
@@ -157,7 +202,7 @@ describe('wrong config files', () => {
       'transactions that are none of the three',
       JSON.stringify({ server: somewhere, transactions: 'marker' }),
       2,
-      'The config file FILE is wrong: "transactions" must be ("proven" | "trusted" | "never").',
+      'The config file FILE is wrong: "transactions" must be "proven", "trusted" or "never".',
     ],
     [
       'an empty setting',
@@ -181,9 +226,10 @@ describe('wrong config files', () => {
     const directory = await tempDirectory()
     const file = join(directory, 'nowhere.json')
     const { code, stderr } = await agent(['status', '--config', file])
-    expect(code).toBe(3)
+    // Not 3: whoever puts aside what ends so would put aside what was to be sent.
+    expect(code).toBe(2)
     expect(stderr).toBe(
-      `fhir-outbox: The config file ${file} cannot be read.\n  Check the path given by --config or FHIR_OUTBOX_CONFIG.\n`,
+      `fhir-outbox: The config file ${file} cannot be read: there is no such file.\n  Check the path given by --config or FHIR_OUTBOX_CONFIG.\n`,
     )
   })
 })
@@ -228,8 +274,8 @@ describe('credentials that cannot be used', () => {
 
   test.each<[string, string, number, string]>([
     ['JSON', '{"kty":"EC","d":"marker-key', 2, 'is neither JSON (JWK) nor PEM'],
-    ['PEM', '-----BEGIN PRIVATE KEY-----\nbWFya2Vy\n-----END PRIVATE KEY-----\n', 6, ''],
-    ['key', '{"kty":"oct","k":"marker-key"}', 6, ''],
+    ['PEM', '-----BEGIN PRIVATE KEY-----\nbWFya2Vy\n-----END PRIVATE KEY-----\n', 6, 'FILE: '],
+    ['key', '{"kty":"oct","k":"marker-key"}', 6, 'FILE: '],
   ])('a private key that is no %s', async (_name, content, exit, says) => {
     const directory = await tempDirectory()
     const file = join(directory, 'key')
@@ -253,7 +299,7 @@ describe('credentials that cannot be used', () => {
       { stdin },
     )
     expect(code).toBe(exit)
-    expect(stderr).toContain(says)
+    expect(stderr).toContain(says.replace('FILE', file))
     expect(stderr).not.toMatch(/marker-key|bWFya2Vy|\n\s+at /)
   })
 
@@ -274,9 +320,25 @@ describe('credentials that cannot be used', () => {
       ],
       { stdin },
     )
-    expect(code).toBe(3)
-    expect(stderr).toContain(`The file with the private key, ${join(directory, 'none.pem')}, cannot be read.`)
+    expect(code).toBe(2)
+    expect(stderr).toContain(
+      `The file with the private key, ${join(directory, 'none.pem')}, cannot be read: there is no such file.`,
+    )
   })
+})
+
+test('an address of envelopes without https is named as that, not as the server', async () => {
+  const directory = await tempDirectory()
+  const { certificatePem } = await generateRecipient({ curve: 'P-256' })
+  await writeFile(join(directory, 'recipient.pem'), certificatePem)
+  const encryption = { url: 'http://c3pro.example.org/enc', certificate: 'recipient.pem', keyId: 'k' }
+  await writeFile(
+    join(directory, 'config.json'),
+    JSON.stringify({ server: somewhere, directory, encryption }),
+  )
+  const { code, stderr } = await agent(['send', '-', '--config', join(directory, 'config.json')], { stdin })
+  expect(code).toBe(2)
+  expect(stderr).toContain('fhir-outbox: "encryption.url" must be https')
 })
 
 describe('certificates for encryption', () => {
@@ -347,7 +409,9 @@ describe('certificates for encryption', () => {
     }
     await writeFile(join(directory, 'config.json'), JSON.stringify(config))
     const { code, stderr } = await agent(['send', '-', '--config', join(directory, 'config.json')], { stdin })
-    expect(code).toBe(3)
-    expect(stderr).toContain(`The certificate ${join(directory, 'none.pem')} cannot be read.`)
+    expect(code).toBe(2)
+    expect(stderr).toContain(
+      `The certificate ${join(directory, 'none.pem')} cannot be read: there is no such file.`,
+    )
   })
 })

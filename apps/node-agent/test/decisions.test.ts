@@ -207,5 +207,9 @@ test('looking at a queue that does not exist makes none', async () => {
   for (const command of [['list'], ['dead-letters'], ['receipts'], ['fsck'], ['keys', 'show']])
     await agent([...command, '--directory', directory])
   expect(await agent(['show', '1', '--directory', directory])).toMatchObject({ code: 2 })
+  expect(await agent(['fsck', '--directory', directory])).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining(`There is no queue in ${directory}.`) as unknown,
+  })
   expect(await readdir(directory)).toEqual([])
 })

@@ -42,6 +42,7 @@ async function delivery(
         return () => listeners.delete(listener)
       },
       start: () => tell([...running, { type: 'drained' }]),
+      flush: async () => ({ delivered: 0, dead: 0, waiting: 2 }),
       stop: async () => tell(stopping),
     },
     {

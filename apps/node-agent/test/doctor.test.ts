@@ -149,8 +149,7 @@ describe('a queue', () => {
     const { fhir, open } = await closedPort()
     const args = ['--server', fhir, '--directory', await tempDirectory(), '--types', 'Observation']
     const silent = await agent(['doctor', ...args])
-    expect(silent.code).toBe(0)
-    expect(silent.stdout).toContain('Statement:  not readable now (ERR_CONNECT); nothing depends on it')
+    expect(silent.stdout).toContain('Statement:  the server does not answer now (ERR_CONNECT).')
     const mock = await open()
     await agent(['send', '-', ...args.slice(0, 4)], { stdin: JSON.stringify(observation('fine')) })
     mock.faults.add({ url: '/fhir/metadata', fault: { kind: 'status', status: 503 } })
@@ -254,4 +253,34 @@ test('explain says how an entry travelled and where it is', async () => {
   const { stdout } = await agent(['explain', '1', '--directory', directory])
   expect(stdout).toMatch(/How: {4}It travelled under the plan conditional-create\./)
   expect(stdout).toMatch(/The server has it as Observation\/[^,]+, version 1\./)
+})
+
+describe('a server that is not there', () => {
+  test('is named as such, as deliveries meet it, and ends with 9', async () => {
+    const { fhir } = await closedPort()
+    const told = await agent(['doctor', '--server', fhir, '--directory', await tempDirectory()])
+    expect(told.code).toBe(9)
+    expect(told.stdout).toContain(
+      'Statement:  the server does not answer now (ERR_CONNECT). Nobody answers at that address',
+    )
+  })
+
+  // fetch refuses that port, deliveries do not.
+  test('also where fetch would not go', async () => {
+    const place = ['--server', 'http://127.0.0.1:9/fhir', '--directory', await tempDirectory()]
+    expect((await agent(['doctor', ...place])).stdout).toContain('does not answer now (ERR_CONNECT)')
+  })
+
+  test.each(['register', 'login'])('%s ends with 9, for it can be tried again', async (command) => {
+    const { fhir } = await closedPort()
+    const told = await agent([command, '--server', fhir, '--directory', await tempDirectory(), '--json'])
+    expect(told).toMatchObject({ code: 9 })
+    expect(told.events()).toMatchObject([{ event: 'error', code: 'ERR_AUTH_UNREACHABLE' }])
+  })
+})
+
+test.each(['patient', 'Patient,,Observation', ''])('--types %j is refused', async (types) => {
+  const told = await agent(['doctor', '--server', 'http://127.0.0.1:9/fhir', '--types', types])
+  expect(told.code).toBe(2)
+  expect(told.stderr).toContain('is not the name of a resource type, such as Observation.')
 })

@@ -16,7 +16,7 @@ interface Watched {
 
 /** A watched folder with a clock of its own; every look at it comes from the poll or the platform. */
 async function watched(
-  options: Partial<Pick<WatchOptions, 'accept' | 'isBadInput'>> = {},
+  options: Partial<Pick<WatchOptions, 'accept' | 'isBadInput' | 'watch'>> = {},
   folder?: string,
 ): Promise<Watched & { stop(): Promise<void> }> {
   const path = folder ?? join(await tempDirectory(), 'drop')
@@ -223,6 +223,30 @@ describe('files that were handed over', () => {
     expect(await readdir(folder)).toEqual([])
     await takeDropFolder({ ...rest, accept })
     expect(accepted).toHaveLength(2)
+  })
+
+  test('a file that is not UTF-8 is refused, not taken with letters lost', async () => {
+    const { folder, taken, refused, advance, stop } = await watched()
+    await writeFile(join(folder, 'latin1.json'), Buffer.from('{"family":"M\u00fcller"}', 'latin1'))
+    await fewLooks(folder)
+    advance(3_000)
+    await vi.waitFor(() => expect(refused).toEqual(['latin1.json']))
+    await stop()
+    expect(taken.filter((content) => content !== 'look')).toEqual([])
+    expect(await readFile(join(folder, 'refused', 'latin1.json.reason.txt'), 'utf8')).toBe(
+      'latin1.json is not UTF-8 text.\nSave it as UTF-8.\n',
+    )
+  })
+
+  test('a platform that cannot watch, such as one with too many watchers, is no reason not to start', async () => {
+    const { folder, taken, stop } = await watched({
+      watch: () => {
+        throw Object.assign(new Error('no space left for watchers'), { code: 'ENOSPC' })
+      },
+    })
+    await dropFile(folder, 'all the same')
+    await vi.waitFor(() => expect(taken).toEqual(['all the same']))
+    await stop()
   })
 
   test('a folder that was never made is empty', async () => {

@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   createOpener,
@@ -43,6 +43,47 @@ describe('keys of a receiver', () => {
       const envelope = await createSealer({ recipient }).seal(new TextEncoder().encode('a'))
       expect(await createOpener({ keys: keyRing([key]) }).open(envelope)).toHaveLength(1)
     }
+  })
+
+  it('never take the place of a key that is there: what was sealed for it would be lost', async () => {
+    const folder = join(await tempDirectory(), 'keys')
+    const generate = ['keys', 'generate', folder, '--curve', 'P-256', '--key-id', 'first']
+    expect(await agent(generate)).toMatchObject({ code: 0 })
+    const file = join(folder, 'first', 'private-key.pem')
+    const before = await readFile(file, 'utf8')
+    for (const args of [generate, ['keys', 'rotate', folder, '--key-id', 'first']]) {
+      const again = await agent(args)
+      expect(again.code).toBe(2)
+      expect(again.stderr).toBe(
+        `fhir-outbox: There is a key "first" in ${folder} already.\n` +
+          '  Give the new one another --key-id, or none. Every key stays as long as something is sealed for it.\n',
+      )
+    }
+    expect(await readFile(file, 'utf8')).toBe(before)
+    const jwks = JSON.parse(await readFile(join(folder, 'jwks.json'), 'utf8')) as { keys: unknown[] }
+    expect(jwks.keys).toHaveLength(1)
+  })
+
+  it('that cannot be made or read say why, with the file', async () => {
+    const base = await tempDirectory()
+    const file = join(base, 'file')
+    await writeFile(file, '')
+    const days = await agent(['keys', 'generate', join(base, 'keys'), '--days', '0'])
+    expect(days).toMatchObject({ code: 2, stderr: expect.stringContaining('days must be') as unknown })
+    const shown = await agent(['keys', 'show', file])
+    expect(shown.code).toBe(4)
+    expect(shown.stderr).toContain(`${file} cannot be used: `)
+    await mkdir(join(base, 'damaged'))
+    await writeFile(join(base, 'damaged', 'jwks.json'), '{"keys": marker')
+    const damaged = await agent(['keys', 'show', join(base, 'damaged')])
+    expect(damaged.code).toBe(4)
+    expect(damaged.stderr).toContain(`${join(base, 'damaged', 'jwks.json')} is not JSON.`)
+    expect(damaged.stderr).not.toContain('marker')
+    const records = await agent(['keys', 'generate', '--records', join(file, 'records.key')])
+    expect(records.code).toBe(4)
+    expect(records.stderr).toContain(`The directory ${file} cannot be used: `)
+    const deep = await agent(['keys', 'generate', '--records', join(base, 'new', 'folder', 'records.key')])
+    expect(deep.code).toBe(0)
   })
 
   it('are laid out for the consumer of C3-PRO when they are made for it, also by rotate', async () => {
@@ -168,8 +209,11 @@ describe('a sealed queue', () => {
       (await agent(['keys', 'show', '--records', '-c', configFile, '--json'])).events()
     expect(await keys()).toMatchObject([
       { keyId: 'k2', current: true },
-      { keyId: 'k1', records: 2, current: false },
+      // The reading and notes: looking seals nothing anew.
+      { keyId: 'k1', records: 3, current: false },
     ])
+    await agent(['flush', '--wait', '0', '-c', configFile])
+    expect(await keys()).toMatchObject([{ keyId: 'k2' }, { keyId: 'k1', records: 2 }])
   })
 
   it('does not open without its key', async () => {

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -101,6 +103,8 @@ describe('fhir-outbox run, as a process of its own', () => {
       event: 'closed',
       gate: fhir,
       code: 'ERR_CONNECT',
+      nextTrialInMs: expect.any(Number) as number,
+      needsPerson: false,
       waiting: 1,
     })
     const second = await agent(['flush', ...args])
@@ -110,6 +114,34 @@ describe('fhir-outbox run, as a process of its own', () => {
     expect(await daemon.ended).toEqual({ code: 0, signal: null })
     expect(await counters(directory)).toMatchObject({ accepted: 1, waiting: 1, dead: 0 })
   })
+
+  // What fails is the file system of that process alone.
+  test.skipIf(!existsSync('/usr/bin/prlimit'))(
+    'opens its queue again after the disk has failed, and goes on by itself',
+    async () => {
+      const { mock, fhir } = await startMock()
+      const directory = await tempDirectory()
+      const daemon = startProcess(script(), ['run', '--json', '--server', fhir, '--directory', directory])
+      await daemon.event(({ event }) => event === 'opened')
+      const files = (limit: string): unknown =>
+        execFileSync('/usr/bin/prlimit', ['--pid', String(daemon.pid), `--fsize=${limit}:unlimited`])
+      files('512')
+      await dropFile(join(directory, 'drop'), JSON.stringify(patient))
+      expect(await daemon.event(({ event }) => event === 'storage-failed')).toMatchObject({
+        code: 'ERR_STORAGE_FAILED',
+        retryInMs: 1_000,
+      })
+      // It can be opened, and fails again with the next write: that is no reason to try every second for ever.
+      await daemon.event(({ event, retryInMs }) => event === 'storage-failed' && retryInMs === 2_000)
+      files('unlimited')
+      await daemon.event(({ event }) => event === 'delivered')
+      expect(mock.state.resources('Patient')).toHaveLength(1)
+      expect(await readdir(join(directory, 'drop'))).toEqual([])
+      daemon.kill('SIGTERM')
+      expect(await daemon.ended).toEqual({ code: 0, signal: null })
+      expect(await counters(directory)).toMatchObject({ accepted: 1, delivered: 1, quarantined: 0 })
+    },
+  )
 
   test('a killed agent has lost nothing and doubles nothing', async () => {
     const { mock, fhir } = await startMock()

@@ -2,8 +2,9 @@ import { parseNote } from '@fhir-outbox/queue-core'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
+import { wordsOfServer } from '../output/failure.js'
 import { age, describeWrite, entryFacts } from '../output/entry.js'
-import { entriesOf, withOutbox } from '../queue/look.js'
+import { entriesOf, withPicture } from '../queue/look.js'
 
 /** The dead letters with what the server said. */
 export async function listDeadLetters(
@@ -11,20 +12,19 @@ export async function listDeadLetters(
   { limit }: { limit: number },
   console: Console,
 ): Promise<ExitCode> {
-  return withOutbox(home, async (outbox) => {
+  return withPicture(home, async (outbox) => {
     const entries = await entriesOf(outbox, 'dead', limit)
     for (const entry of entries) {
       const { method, path } = describeWrite(entry.header)
       const note = parseNote(entry.note)
       const failure = note?.kind === 'failure' ? note.failure.failure : undefined
-      const said = failure?.issues?.flatMap(({ text }) => (text === undefined ? [] : [text])) ?? []
       report(
         console,
         'dead-letter',
         entryFacts(entry),
         [
           `${entry.sequence}  ${method} ${path}  ${age(entry.ageMs)}  ${failure?.message ?? entry.deadReason ?? ''}`,
-          ...said,
+          ...wordsOfServer(failure ?? {}),
         ].join('\n    '),
       )
     }

@@ -8,6 +8,7 @@ import {
   type PlanReport,
 } from '@fhir-outbox/data-queue'
 import { createFhirClient } from '@fhir-outbox/fhir-client'
+import { keepAliveSender } from '@fhir-outbox/fhir-client/node'
 import type { TokenSource } from '@fhir-outbox/smart-auth'
 import type { Settings } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
@@ -44,7 +45,12 @@ export async function doctor(
     ...(clientSecret === undefined ? {} : { clientSecret }),
   })
   const signIn = await signInFailure(tokens, url, options.signal)
-  const client = createFhirClient({ baseUrl: url, ...(tokens === undefined ? {} : { tokens }) })
+  const client = createFhirClient({
+    baseUrl: url,
+    // As deliveries go: what it finds is what they meet.
+    send: keepAliveSender(),
+    ...(tokens === undefined ? {} : { tokens }),
+  })
   const knowledge = await knowledgeOf(settings, client)
   const fresh = await gatherEvidence({
     client,
@@ -56,7 +62,10 @@ export async function doctor(
   report(console, 'diagnosis', { ...diagnosis }, diagnosisInWords(diagnosis, options.tryOut))
   if (signIn !== undefined) throw signIn.error
   if (knowledge.state === 'unreadable') throw knowledge.error
-  return exitCodes.ok
+  // A statement that nobody may read is no trouble; a server that is not there is.
+  const { statementFailure } = fresh
+  const unheard = statementFailure !== undefined && statementFailure.status === undefined
+  return unheard ? exitCodes.unreachable : exitCodes.ok
 }
 
 /** Credentials that do not work are what a person wants to hear of, but not instead of everything else. */

@@ -1,10 +1,11 @@
-import { parseNote, type Entry } from '@fhir-outbox/queue-core'
+import { parseNote, type Entry, type Failure } from '@fhir-outbox/queue-core'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { adviceFor } from '../output/advice.js'
 import { report, type Console } from '../output/console.js'
+import { sentence, wordsOfServer } from '../output/failure.js'
 import { age, describeWrite, entryFacts, historyLines, planOf } from '../output/entry.js'
-import { readEntry, withOutbox } from '../queue/look.js'
+import { readEntry, withPicture } from '../queue/look.js'
 
 /** Why an entry is where it is, what was tried, what comes next, and what a person can do. */
 export async function explain(
@@ -12,12 +13,13 @@ export async function explain(
   { sequence }: { readonly sequence: number },
   console: Console,
 ): Promise<ExitCode> {
-  return withOutbox(home, async (outbox) => {
+  return withPicture(home, async (outbox) => {
     const entry = await readEntry(outbox, sequence)
     const before = await earlierInLane(outbox.list({ lane: entry.lane, state: 'waiting' }), entry)
     const { why, next, person } = reasons(entry, before)
     const tried = historyLines(entry)
     const delivery = deliveryOf(entry)
+    const said = wordsOfServer(failureOf(entry) ?? {})
     const { method, path } = describeWrite(entry.header)
     report(
       console,
@@ -26,6 +28,7 @@ export async function explain(
       [
         `Entry ${sequence}, ${method} ${path}`,
         `Why:    ${why}`,
+        ...(said.length === 0 ? [] : [`Said:   ${said.join('\n        ')}`]),
         ...(delivery.length === 0 ? [] : [`How:    ${delivery.join('\n        ')}`]),
         ...(tried.length > 0
           ? [`Tried:  ${tried.join('\n        ')}`]
@@ -94,13 +97,20 @@ interface Reasons {
   readonly person?: string
 }
 
+/** What its last try came to. */
+function failureOf({ note: bytes }: Entry): Failure | undefined {
+  const note = parseNote(bytes)
+  return note?.kind === 'failure' ? note.failure.failure : undefined
+}
+
 function reasons(entry: Entry, before: number | undefined): Reasons {
-  const note = parseNote(entry.note)
-  const failure = note?.kind === 'failure' ? note.failure.failure : undefined
-  const advice = failure === undefined ? undefined : adviceFor(failure.code)
+  const failure = failureOf(entry)
+  const message = failure === undefined ? '' : sentence(failure.message)
+  const advice = failure === undefined ? undefined : adviceFor(failure)
   const { sequence } = entry
   switch (entry.state) {
     case 'delivered': {
+      const note = parseNote(entry.note)
       const receipt = note?.kind === 'receipt' ? note.receipt : undefined
       return { why: `It was delivered${receipt === undefined ? '' : ` at ${receipt.at}`}.`, next: 'Nothing.' }
     }
@@ -114,9 +124,9 @@ function reasons(entry: Entry, before: number | undefined): Reasons {
       }
     case 'dead':
       return {
-        why: `${entry.deadReason === 'parked' ? 'Nobody could find out whether it was applied.' : 'The server refused it.'} ${failure?.message ?? ''}`.trim(),
+        why: `${entry.deadReason === 'parked' ? 'Nobody could find out whether it was applied.' : 'The server refused it.'} ${message}`.trim(),
         next: 'It is kept until somebody decides; the rest of its lane goes on.',
-        person: `fhir-outbox dead-letters redrive ${sequence} --reason "…", or discard ${sequence} --reason "…"${
+        person: `${advice === undefined ? '' : `${advice}\n        `}fhir-outbox dead-letters redrive ${sequence} --reason "…", or discard ${sequence} --reason "…"${
           entry.deadReason === 'parked'
             ? `;\n        when it is at the server: assume-delivered ${sequence} --reason "…"`
             : ''
@@ -124,7 +134,11 @@ function reasons(entry: Entry, before: number | undefined): Reasons {
       }
     case 'unknown':
       return {
-        why: `A request with it may have been applied; the answer was lost. ${failure?.message ?? ''}`.trim(),
+        // Beside the process that delivers, it may be on its way this very moment.
+        why:
+          failure === undefined
+            ? 'A request with it was begun, and its answer is not known yet.'
+            : `A request with it may have been applied; the answer was lost. ${message}`,
         next: `The server is asked about it, or it is sent again where that is harmless${dueWords(entry)}; its lane waits for it.`,
         ...(advice === undefined ? {} : { person: advice }),
       }
@@ -146,23 +160,26 @@ function reasons(entry: Entry, before: number | undefined): Reasons {
     }
   }
   if (failure === undefined) {
-    return { why: 'Nothing stands in its way.', next: 'It goes with the next flush, send or run.' }
+    return {
+      why: 'Nothing stands in its way.',
+      next: 'It goes as soon as something delivers: run, flush or send.',
+    }
   }
   const person = advice === undefined ? {} : { person: advice }
   if (failure.code === 'ERR_UNSUPPORTED') {
     return {
-      why: `It is not sent: ${failure.message}`,
+      why: `It is not sent: ${message}`,
       next: 'The server is asked again every ten minutes while something delivers; until then its lane waits.',
       ...person,
     }
   }
   return {
-    why: `The last try did not reach the server or was not taken. ${failure.message}`,
+    why: `The last try did not reach the server or was not taken. ${message}`,
     next: `It is tried again${dueWords(entry)}.`,
     ...person,
   }
 }
 
 function dueWords({ dueInMs }: Entry): string {
-  return dueInMs === undefined ? ' with the next flush, send or run' : ` in ${age(dueInMs)}`
+  return dueInMs === undefined ? ' as soon as something delivers (run, flush or send)' : ` in ${age(dueInMs)}`
 }

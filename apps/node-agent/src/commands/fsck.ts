@@ -1,13 +1,20 @@
 import { inspectFsStorage } from '@fhir-outbox/storage-fs'
+import { AgentError } from '../agent-error.js'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { report, type Console } from '../output/console.js'
 import { statsLines } from '../output/stats.js'
-import { queueFolder } from '../queue/open.js'
+import { isMissing, queueFolder } from '../queue/open.js'
 
 /** Reads every record of the queue and changes nothing. Exit 4 when one is damaged. */
 export async function fsck(home: Home, console: Console): Promise<ExitCode> {
   const folder = queueFolder(home)
+  if (await isMissing(home)) {
+    // Not 0: whoever mistyped the directory must not take it for a sound queue.
+    throw new AgentError('ERR_BAD_DIRECTORY', `There is no queue in ${home.directory}.`, {
+      hint: 'Nothing was ever accepted there, or the --directory is another one.',
+    })
+  }
   const { owner, stats, segments, bytes, unfinishedBytes, unreadable, nextSequence } =
     await inspectFsStorage(folder)
   const damaged = unreadable.length + stats.quarantined

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import {
   keyRing,
   keysInUse,
@@ -7,15 +7,16 @@ import {
   type Recipient,
 } from '@fhir-outbox/envelope-crypto'
 import { createKeyFile } from '@fhir-outbox/envelope-crypto/node'
-import { sealedRecords } from '@fhir-outbox/queue-core'
-import { openFsStorage } from '@fhir-outbox/storage-fs'
+import { memoryStorage, sealedRecords } from '@fhir-outbox/queue-core'
+import { viewFsStorage } from '@fhir-outbox/storage-fs'
 import { AgentError } from '../agent-error.js'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { addKey, keysIn, type KeyInFolder } from '../keys/key-folder.js'
 import { makeDirectory } from '../make-directory.js'
 import { report, type Console } from '../output/console.js'
-import { queueFolder } from '../queue/open.js'
+import { isMissing, queueFolder } from '../queue/open.js'
+import { systemWords } from '../system-words.js'
 
 /** What `keys generate` and `keys rotate` were told. */
 export interface KeyFlags extends Pick<
@@ -89,7 +90,10 @@ export async function showKeys(folder: string, console: Console): Promise<ExitCo
 
 /** A new key for sealing the queue at rest. */
 export async function generateRecordKey(path: string, console: Console): Promise<ExitCode> {
-  const made = await createKeyFile(path)
+  await makeDirectory(dirname(path))
+  const made = await createKeyFile(path).catch((cause: unknown) => {
+    throw unusable(path, cause)
+  })
   report(
     console,
     'record-key-generated',
@@ -109,8 +113,7 @@ export async function showRecordKeys(home: Home, console: Console): Promise<Exit
     })
   }
   const { keyId: current, older = [] } = home.sealing
-  await makeDirectory(queueFolder(home))
-  const storage = await openFsStorage({ directory: queueFolder(home) })
+  const storage = (await isMissing(home)) ? memoryStorage() : await viewFsStorage(queueFolder(home))
   try {
     const counts = await keysInUse(sealedRecords(storage))
     for (const { keyId } of [home.sealing, ...older]) {
@@ -134,11 +137,19 @@ async function requireKeys(folder: string): Promise<readonly KeyInFolder[]> {
   try {
     keys = await keysIn(folder)
   } catch (cause) {
-    if (!(cause instanceof Error) || Reflect.get(cause, 'code') !== 'ENOENT') throw cause
+    if (cause instanceof AgentError) throw cause
+    if (Reflect.get(Object(cause), 'code') !== 'ENOENT') throw unusable(folder, cause)
   }
   if (keys.length > 0) return keys
-  throw new AgentError('ERR_BAD_DIRECTORY', `There are no keys in ${folder}.`, {
+  throw new AgentError('ERR_BAD_DIRECTORY', `There are no keys in ${resolve(folder)}.`, {
     hint: 'Make the first one with "fhir-outbox keys generate".',
+  })
+}
+
+function unusable(path: string, cause: unknown): AgentError {
+  return new AgentError('ERR_BAD_DIRECTORY', `${path} cannot be used: ${systemWords(cause)}.`, {
+    hint: 'Check what is at that path and its permissions.',
+    cause,
   })
 }
 
@@ -146,10 +157,11 @@ async function passphraseIn(path: string): Promise<string> {
   try {
     return (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
   } catch (cause) {
-    throw new AgentError('ERR_UNREADABLE_FILE', `The passphrase file ${path} cannot be read.`, {
-      hint: 'Check --passphrase-file.',
-      cause,
-    })
+    throw new AgentError(
+      'ERR_BAD_CONFIG',
+      `The passphrase file ${path} cannot be read: ${systemWords(cause)}.`,
+      { hint: 'Check --passphrase-file.', cause },
+    )
   }
 }
 

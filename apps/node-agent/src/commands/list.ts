@@ -3,7 +3,7 @@ import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
 import { age, describeWrite, entryFacts } from '../output/entry.js'
-import { entriesOf, withOutbox } from '../queue/look.js'
+import { entriesOf, withPicture } from '../queue/look.js'
 
 export interface ListOptions {
   readonly state?: EntryState
@@ -13,7 +13,7 @@ export interface ListOptions {
 /** The entries of the queue, oldest first. Never their content. */
 export async function list(home: Home, options: ListOptions, console: Console): Promise<ExitCode> {
   const { state, limit } = options
-  return withOutbox(home, async (outbox) => {
+  return withPicture(home, async (outbox) => {
     const entries = await entriesOf(outbox, state, limit)
     for (const entry of entries) reportEntry(console, entry)
     if (entries.length === 0) remark(console, 'No entries.')

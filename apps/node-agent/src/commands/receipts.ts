@@ -2,7 +2,7 @@ import { parseNote } from '@fhir-outbox/queue-core'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { remark, report, type Console } from '../output/console.js'
-import { entriesOf, withOutbox } from '../queue/look.js'
+import { entriesOf, withPicture } from '../queue/look.js'
 
 /** What deliveries left: where each entry is at the server, since when, and the hash of what was delivered. */
 export async function receipts(
@@ -10,7 +10,7 @@ export async function receipts(
   { limit }: { readonly limit: number },
   console: Console,
 ): Promise<ExitCode> {
-  return withOutbox(home, async (outbox) => {
+  return withPicture(home, async (outbox) => {
     const entries = await entriesOf(outbox, 'delivered', limit)
     for (const { note: bytes, sequence, lane } of entries) {
       const note = parseNote(bytes)

@@ -1,15 +1,13 @@
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import type { DataQueue, Enqueued } from '@fhir-outbox/data-queue'
-import { AgentError } from '../agent-error.js'
 import type { Settings } from '../config/load.js'
 import { dropFile, dropFolderOf } from '../drop-folder.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { previewUnit, writesOf, type UnitWrite } from '../input/accept.js'
+import { textOfFile, textOfStream } from '../input/text.js'
 import { readUnits } from '../input/units.js'
 import { report, type Console } from '../output/console.js'
 import { reportDelivery } from '../output/delivery.js'
-import { progressBar } from '../output/progress.js'
+import { localProgressBar, progressBar } from '../output/progress.js'
 import { deliver } from '../queue/deliver.js'
 import { acceptedWords, takeDropped } from '../queue/dropped.js'
 import { openPreview, openQueue } from '../queue/open.js'
@@ -33,25 +31,7 @@ interface Input {
 
 export async function send(settings: Settings, options: SendOptions, console: Console): Promise<ExitCode> {
   const inputs = await readInputs(settings, options)
-  const preview = await openPreview(settings)
-  try {
-    // Everything is looked at before anything is accepted.
-    for (const { writes } of inputs) {
-      for (const write of writes) {
-        const seen = await previewUnit(preview, write)
-        if (!options.dryRun) continue
-        const { method, url, plan, lane, encrypted } = seen
-        report(
-          console,
-          'preview',
-          { source: write.unit.source, key: write.key, method, url, plan: plan.name, lane, encrypted },
-          `${method} ${url}  plan ${plan.name}  lane ${lane}  ${encrypted ? 'encrypted' : 'in clear'}  (${write.unit.source})`,
-        )
-      }
-    }
-  } finally {
-    await preview.close()
-  }
+  await lookAtAll(settings, inputs, options.dryRun, console)
   if (options.dryRun) return exitCodes.ok
 
   let queue: DataQueue
@@ -64,7 +44,9 @@ export async function send(settings: Settings, options: SendOptions, console: Co
   try {
     await takeDropped(queue, settings, console)
     // One append for all files: all are accepted, or none.
-    const accepted = await queue.enqueueAll(inputs.flatMap(({ writes }) => writes))
+    const writes = inputs.flatMap((input) => input.writes)
+    const storing = localProgressBar(console, 'Accepting', writes.length)
+    const accepted = await queue.enqueueAll(writes).finally(storing.stop)
     const added = accepted.filter(({ duplicate }) => !duplicate).length
     const known = accepted.length - added
     report(console, 'accepted', { accepted: added, known }, acceptedWords(added, known))
@@ -78,6 +60,34 @@ export async function send(settings: Settings, options: SendOptions, console: Co
     return reportDelivery(console, delivery)
   } finally {
     await queue.close()
+  }
+}
+
+/** Looks at everything before anything is accepted; shows what would be sent when it is only that. */
+async function lookAtAll(
+  settings: Settings,
+  inputs: readonly Input[],
+  dryRun: boolean,
+  console: Console,
+): Promise<void> {
+  const all = inputs.flatMap(({ writes }) => writes)
+  const preview = await openPreview(settings)
+  const progress = localProgressBar(console, 'Checking', dryRun ? 0 : all.length)
+  try {
+    for (const [index, write] of all.entries()) {
+      const { method, url, plan, lane, encrypted } = await previewUnit(preview, write)
+      if (!dryRun) progress.update(index + 1, all.length)
+      else
+        report(
+          console,
+          'preview',
+          { source: write.unit.source, key: write.key, method, url, plan: plan.name, lane, encrypted },
+          `${method} ${url}  plan ${plan.name}  lane ${lane}  ${encrypted ? 'encrypted' : 'in clear'}  (${write.unit.source})`,
+        )
+    }
+  } finally {
+    progress.stop()
+    await preview.close()
   }
 }
 
@@ -110,19 +120,8 @@ async function readInputs(settings: Settings, options: SendOptions): Promise<rea
   const inputs: Input[] = []
   for (const file of options.files) {
     const name = file === '-' ? 'standard input' : file
-    const content = file === '-' ? await text(options.stdin) : await readInput(file)
+    const content = file === '-' ? await textOfStream(name, options.stdin) : await textOfFile(file)
     inputs.push({ name, content, writes: writesOf(settings.server, readUnits(name, content)) })
   }
   return inputs
-}
-
-async function readInput(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new AgentError('ERR_UNREADABLE_FILE', `${file} cannot be read.`, {
-      hint: 'Check the path and the permissions; "-" reads standard input.',
-      cause,
-    })
-  }
 }

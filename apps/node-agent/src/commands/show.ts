@@ -1,8 +1,10 @@
+import { parseNote, type Entry } from '@fhir-outbox/queue-core'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { report, type Console } from '../output/console.js'
+import { wordsOfServer } from '../output/failure.js'
 import { age, describeWrite, entryFacts, historyLines } from '../output/entry.js'
-import { readEntry, withOutbox } from '../queue/look.js'
+import { readEntry, withPicture } from '../queue/look.js'
 
 export interface ShowOptions {
   readonly sequence: number
@@ -16,7 +18,7 @@ export async function show(
   { sequence, content }: ShowOptions,
   console: Console,
 ): Promise<ExitCode> {
-  return withOutbox(home, async (outbox) => {
+  return withPicture(home, async (outbox) => {
     const entry = await readEntry(outbox, sequence)
     const { method, path } = describeWrite(entry.header)
     const text = content && entry.payload !== undefined ? new TextDecoder().decode(entry.payload) : undefined
@@ -28,12 +30,18 @@ export async function show(
         `${entry.sequence}  ${entry.state}${entry.deadReason === undefined ? '' : ` (${entry.deadReason})`}`,
         `  ${method} ${path} to ${entry.gate}`,
         `  lane ${entry.lane}, key ${entry.key}`,
-        `  accepted ${age(entry.ageMs)} ago, ${entry.attempts} attempts, ${entry.payloadBytes} bytes`,
+        `  accepted ${age(entry.ageMs)} ago, ${entry.attempts} failed ${entry.attempts === 1 ? 'attempt' : 'attempts'}, ${entry.payloadBytes} bytes`,
         ...historyLines(entry).map((line) => `  ${line}`),
+        ...saidOf(entry).map((said) => `  It said: ${said}`),
         ...(text === undefined ? [] : [text]),
         ...(content && text === undefined ? ['  Its content is gone: it went when that was settled.'] : []),
       ].join('\n'),
     )
     return exitCodes.ok
   })
+}
+
+function saidOf({ note: bytes }: Entry): readonly string[] {
+  const note = parseNote(bytes)
+  return note?.kind === 'failure' ? wordsOfServer(note.failure.failure) : []
 }

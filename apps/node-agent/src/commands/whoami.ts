@@ -3,6 +3,7 @@ import type { Settings } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { report, type Console } from '../output/console.js'
 import { secretStore, storedCredentials } from '../queue/secrets.js'
+import { encryptedClient } from '../queue/tokens.js'
 import { sessionFacts, sessionSentence } from './login.js'
 
 /** Who this home directory acts as: people's logins and registered clients. Asks no server. */
@@ -18,7 +19,7 @@ export async function whoami(
     found = true
     report(console, 'login', sessionFacts(session), sessionSentence(session))
   }
-  for (const name of ['client', 'encrypted-client']) {
+  for (const name of ['client', encryptedClient]) {
     const client = await storedCredentials(directory, name).load()
     if (client === undefined) continue
     found = true

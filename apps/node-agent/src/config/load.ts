@@ -1,32 +1,19 @@
-import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import envPaths from 'env-paths'
-import * as v from 'valibot'
 import { AgentError } from '../agent-error.js'
-import {
-  configSchema,
-  type AuthConfig,
-  type CanaryConfig,
-  type ConfigFile,
-  type EncryptionConfig,
-  type SealingConfig,
+import { authOf, clientSecretOf } from './auth.js'
+import { readConfig } from './file.js'
+import { given, type Environment, type Flags } from './given.js'
+import type {
+  AuthConfig,
+  CanaryConfig,
+  ConfigFile,
+  EncryptionConfig,
+  LimitsConfig,
+  SealingConfig,
 } from './schema.js'
 
-/** Where settings come from, strongest first: flags, environment, file, defaults. */
-export interface Flags {
-  readonly config?: string
-  readonly server?: string
-  readonly directory?: string
-  readonly clientId?: string
-  readonly clientSecretFile?: string
-  readonly keyFile?: string
-  readonly keyId?: string
-  readonly tokenUrl?: string
-  readonly scope?: string
-  readonly register?: boolean
-}
-
-export type Environment = Readonly<Record<string, string | undefined>>
+export type { Environment, Flags } from './given.js'
 
 /** Settings with every choice made; paths are absolute. */
 export interface Settings {
@@ -43,6 +30,8 @@ export interface Settings {
   readonly encryption?: EncryptionConfig
   /** How the queue is sealed at rest; without it, it is not. */
   readonly sealing?: SealingConfig
+  /** How much the queue takes. */
+  readonly limits?: LimitsConfig
   /** Only from the environment: a secret on the command line shows in the process list. */
   readonly clientSecret?: string
   /** Time as the queue has it. Default: the machine's. */
@@ -58,158 +47,52 @@ export interface Clock {
 }
 
 /** What is needed to look at the queue: no server. */
-export type Home = Pick<Settings, 'directory' | 'sealing' | 'clock'>
+export type Home = Pick<Settings, 'directory' | 'sealing' | 'limits' | 'clock'>
 
-/** Throws `ERR_BAD_CONFIG` or `ERR_UNREADABLE_FILE` with the place and the way out. */
+/** Flags go before the environment, the environment before the file. Throws `ERR_BAD_CONFIG` with the place and the way out. */
 export async function loadSettings(flags: Flags, env: Environment): Promise<Settings> {
   const file = await configFile(flags, env)
-  const server = flags.server ?? env['FHIR_OUTBOX_SERVER'] ?? file.server
+  const server = given('server', flags, env) ?? file.server
   if (server === undefined) {
     throw badConfig(
       'No FHIR server is set.',
       'Use --server URL, FHIR_OUTBOX_SERVER, or "server" in the config file.',
     )
   }
-  const clientSecret = env['FHIR_OUTBOX_CLIENT_SECRET']
+  const clientSecret = clientSecretOf(env)
   return {
     server: checkedUrl(server),
-    directory: homeOf(flags, env, file),
+    ...homeIn(flags, env, file),
     key: file.key ?? 'identifier',
     ...canariesOf(file),
     ...(file.transactions === undefined ? {} : { transactions: file.transactions }),
     auth: authOf(flags, env, file),
     ...(file.encryption === undefined ? {} : { encryption: file.encryption }),
-    ...(file.sealing === undefined ? {} : { sealing: file.sealing }),
     ...(clientSecret === undefined ? {} : { clientSecret }),
   }
 }
 
 /** The part of the settings that needs no server: where the queue is, and how it is sealed. */
 export async function loadHome(flags: Flags, env: Environment): Promise<Home> {
-  const file = await configFile(flags, env)
-  return {
-    directory: homeOf(flags, env, file),
-    ...(file.sealing === undefined ? {} : { sealing: file.sealing }),
-  }
+  return homeIn(flags, env, await configFile(flags, env))
 }
 
 function canariesOf({ canaries = false }: ConfigFile): Pick<Settings, 'canaries'> {
   return canaries === false ? {} : { canaries: canaries === true ? {} : canaries }
 }
 
-function homeOf(flags: Flags, env: Environment, file: ConfigFile): string {
-  const path = flags.directory ?? env['FHIR_OUTBOX_DIRECTORY'] ?? file.directory
-  return resolve(path ?? envPaths('fhir-outbox', { suffix: '' }).data)
+function homeIn(flags: Flags, env: Environment, { directory, sealing, limits }: ConfigFile): Home {
+  const path = given('directory', flags, env) ?? directory
+  return {
+    directory: resolve(path ?? envPaths('fhir-outbox', { suffix: '' }).data),
+    ...(sealing === undefined ? {} : { sealing }),
+    ...(limits === undefined ? {} : { limits }),
+  }
 }
 
 async function configFile(flags: Flags, env: Environment): Promise<ConfigFile> {
-  const path = flags.config ?? env['FHIR_OUTBOX_CONFIG']
+  const path = given('config', flags, env)
   return path === undefined ? {} : readConfig(resolve(path))
-}
-
-async function readConfig(path: string): Promise<ConfigFile> {
-  let value: unknown
-  try {
-    value = JSON.parse(await readFile(path, 'utf8'))
-  } catch (cause) {
-    throw new AgentError(
-      cause instanceof SyntaxError ? 'ERR_BAD_CONFIG' : 'ERR_UNREADABLE_FILE',
-      `The config file ${path} ${cause instanceof SyntaxError ? 'is not JSON' : 'cannot be read'}.`,
-      { hint: 'Check the path given by --config or FHIR_OUTBOX_CONFIG.', cause },
-    )
-  }
-  const parsed = v.safeParse(configSchema, value)
-  if (!parsed.success) {
-    throw badConfig(
-      `The config file ${path} is wrong: ${whatIsWrong(parsed.issues[0])}.`,
-      'The README of @fhir-outbox/node-agent lists every setting.',
-    )
-  }
-  return absolutePaths(parsed.output, dirname(path))
-}
-
-/** Names the setting and what it takes; what was given instead may be a secret. */
-function whatIsWrong(issue: v.BaseIssue<unknown>): string {
-  const place = v.getDotPath(issue)
-  if (issue.expected === 'never') return `there is no setting "${place ?? ''}"`
-  if (issue.received === 'undefined') return `"${place ?? ''}" is missing`
-  if (issue.type === 'non_empty') return `"${place ?? ''}" must not be empty`
-  // A pattern says nothing to a person; its message does.
-  if (issue.type === 'regex') return `"${place ?? ''}" must be ${issue.message}`
-  return `${place === null ? 'it' : `"${place}"`} must be ${issue.expected ?? 'something else'}`
-}
-
-/** Paths in a config file are relative to that file. */
-function absolutePaths(file: ConfigFile, base: string): ConfigFile {
-  const auth = (config: AuthConfig): AuthConfig => {
-    switch (config.type) {
-      case 'client-credentials':
-        return config.clientSecretFile === undefined
-          ? config
-          : { ...config, clientSecretFile: resolve(base, config.clientSecretFile) }
-      case 'backend-services':
-        return { ...config, keyFile: resolve(base, config.keyFile) }
-      case 'receipt':
-        return {
-          ...config,
-          receiptFile: resolve(base, config.receiptFile),
-          ...(config.antispamFile === undefined ? {} : { antispamFile: resolve(base, config.antispamFile) }),
-        }
-      default:
-        return config
-    }
-  }
-  return {
-    ...file,
-    ...(file.directory === undefined ? {} : { directory: resolve(base, file.directory) }),
-    ...(file.auth === undefined ? {} : { auth: auth(file.auth) }),
-    ...(file.encryption === undefined
-      ? {}
-      : {
-          encryption: {
-            ...file.encryption,
-            certificate: resolve(base, file.encryption.certificate),
-            ...(file.encryption.auth === undefined ? {} : { auth: auth(file.encryption.auth) }),
-          },
-        }),
-    ...(file.sealing === undefined ? {} : { sealing: sealing(file.sealing, base) }),
-  }
-}
-
-function sealing({ older, ...current }: SealingConfig, base: string): SealingConfig {
-  const key = ({ keyId, keyFile }: { readonly keyId: string; readonly keyFile: string }) => ({
-    keyId,
-    keyFile: resolve(base, keyFile),
-  })
-  return { ...key(current), ...(older === undefined ? {} : { older: older.map(key) }) }
-}
-
-function authOf(flags: Flags, env: Environment, file: ConfigFile): AuthConfig {
-  const clientId = flags.clientId ?? env['FHIR_OUTBOX_CLIENT_ID']
-  const tokenUrl = flags.tokenUrl ?? env['FHIR_OUTBOX_TOKEN_URL']
-  const scope = flags.scope ?? env['FHIR_OUTBOX_SCOPE']
-  const keyFile = flags.keyFile ?? env['FHIR_OUTBOX_KEY_FILE']
-  const shared = {
-    ...(tokenUrl === undefined ? {} : { tokenUrl }),
-    ...(scope === undefined ? {} : { scope }),
-  }
-  if (flags.register === true) return { type: 'register', ...shared }
-  if (clientId === undefined) return file.auth ?? { type: 'none' }
-  if (keyFile !== undefined) {
-    return {
-      type: 'backend-services',
-      clientId,
-      keyFile: resolve(keyFile),
-      ...(flags.keyId === undefined ? {} : { keyId: flags.keyId }),
-      ...shared,
-    }
-  }
-  return {
-    type: 'client-credentials',
-    clientId,
-    ...(flags.clientSecretFile === undefined ? {} : { clientSecretFile: resolve(flags.clientSecretFile) }),
-    ...shared,
-  }
 }
 
 function checkedUrl(text: string): string {

@@ -1,4 +1,5 @@
 import { isLosslessNumber, parse, stringify } from 'lossless-json'
+import { storageLimits } from '@fhir-outbox/queue-core'
 import { AgentError } from '../agent-error.js'
 
 /** One thing to deliver, as compact JSON text whose numbers are spelled as in the file. */
@@ -16,8 +17,29 @@ type JsonObject = Record<string, unknown>
  * `collection` or `searchset` becomes its resources. Throws `ERR_BAD_INPUT` naming the file and the place;
  * nothing of a bad file is used.
  */
-export function readUnits(source: string, text: string): readonly Unit[] {
-  const content = text.startsWith('\uFEFF') ? text.slice(1) : text
+export function readUnits(
+  source: string,
+  content: string,
+  { maxBytes = storageLimits.payloadBytes }: { readonly maxBytes?: number } = {},
+): readonly Unit[] {
+  const units = parsedUnits(source, content)
+  for (const unit of units) requireSize(unit, maxBytes)
+  return units
+}
+
+/** Found here, the sentence can say which one it is. */
+function requireSize({ source, json }: Unit, maxBytes: number): void {
+  // No text takes more than three bytes for a code unit: most need not be measured.
+  if (json.length * 3 <= maxBytes) return
+  const bytes = new TextEncoder().encode(json).length
+  if (bytes <= maxBytes) return
+  throw bad(
+    `${source} has ${bytes} bytes, and the queue takes at most ${maxBytes} in one resource or transaction.`,
+    'Split it, or store what is large elsewhere and refer to it.',
+  )
+}
+
+function parsedUnits(source: string, content: string): readonly Unit[] {
   if (content.trim() === '') throw bad(`${source} is empty.`, 'Give a file with FHIR JSON or NDJSON.')
   const whole = tryParse(content)
   if (whole.ok) return unitsOf(source, whole.value)
@@ -96,11 +118,10 @@ function tryParse(text: string): { ok: true; value: unknown } | { ok: false; rea
     return { ok: true, value: parse(text) }
   } catch (error) {
     // The parser quotes what it met: content of a patient's file, so only the position is kept.
-    const position = error instanceof Error ? /position (\d+)/.exec(error.message)?.[1] : undefined
-    return {
-      ok: false,
-      reason: position === undefined ? 'syntax error' : `syntax error at character ${position}`,
-    }
+    const message = error instanceof Error ? error.message : ''
+    const position = /position (\d+)/.exec(message)?.[1]
+    const what = message.startsWith('Duplicate key') ? 'a member stands twice,' : 'syntax error'
+    return { ok: false, reason: position === undefined ? what : `${what} at character ${position}` }
   }
 }
 

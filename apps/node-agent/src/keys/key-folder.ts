@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises'
+import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   generateRecipient,
@@ -7,6 +7,7 @@ import {
   type GeneratedRecipient,
   type Recipient,
 } from '@fhir-outbox/envelope-crypto'
+import { AgentError } from '../agent-error.js'
 import { makeDirectory } from '../make-directory.js'
 import { writeWhole } from './write-whole.js'
 
@@ -40,7 +41,7 @@ export async function addKey(folder: string, options: GenerateRecipientOptions):
   const made = await generateRecipient(options)
   const home = join(folder, made.keyId)
   await makeDirectory(folder)
-  await makeDirectory(home)
+  await makeHome(home, made.keyId, folder)
   // The private key first: a certificate that senders have got hold of must never be without it.
   await writeWhole(join(home, files.privateKey), made.privateKeyPkcs8Pem, 0o600)
   if (options.suite === 'c3-pro' && options.passphrase === undefined) {
@@ -52,6 +53,19 @@ export async function addKey(folder: string, options: GenerateRecipientOptions):
   const keys = [...(await publishedKeys(folder)), made.publicJwk]
   await writeWhole(join(folder, jwksFile), `${JSON.stringify({ keys }, undefined, 2)}\n`, 0o644)
   return made
+}
+
+/** A directory that was not there: two processes never share one, and no key takes the place of another. */
+async function makeHome(home: string, keyId: string, folder: string): Promise<void> {
+  try {
+    await mkdir(home, { mode: 0o700 })
+  } catch (cause) {
+    if (Reflect.get(Object(cause), 'code') !== 'EEXIST') throw cause
+    throw new AgentError('ERR_BAD_CONFIG', `There is a key "${keyId}" in ${folder} already.`, {
+      hint: 'Give the new one another --key-id, or none. Every key stays as long as something is sealed for it.',
+      cause,
+    })
+  }
 }
 
 /** The keys of the folder, oldest first. A key that somebody took out of jwks.json is not published any more. */
@@ -73,7 +87,7 @@ async function keyAt(folder: string, keyId: string): Promise<KeyInFolder | undef
     readIfThere(join(home, files.publicJwk)),
   ])
   if (certificate === undefined || jwk === undefined) return undefined
-  const suite = algOf(jwk) === 'RSA-OAEP' ? 'c3-pro' : 'jwe'
+  const suite = algOf(join(home, files.publicJwk), jwk) === 'RSA-OAEP' ? 'c3-pro' : 'jwe'
   try {
     return { keyId, suite, recipient: await importRecipient(certificate, { keyId }) }
   } catch (error) {
@@ -81,8 +95,8 @@ async function keyAt(folder: string, keyId: string): Promise<KeyInFolder | undef
   }
 }
 
-function algOf(jwk: string): unknown {
-  const value: unknown = JSON.parse(jwk)
+function algOf(path: string, jwk: string): unknown {
+  const value = parsed(path, jwk)
   return typeof value === 'object' && value !== null ? Reflect.get(value, 'alg') : undefined
 }
 
@@ -96,9 +110,20 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 async function publishedKeys(folder: string): Promise<readonly unknown[]> {
-  const value: unknown = JSON.parse((await readIfThere(join(folder, jwksFile))) ?? '{}')
+  const path = join(folder, jwksFile)
+  const value = parsed(path, (await readIfThere(path)) ?? '{}')
   const keys: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, 'keys') : undefined
   return Array.isArray(keys) ? keys : []
+}
+
+function parsed(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new AgentError('ERR_BAD_DIRECTORY', `${path} is not JSON.`, {
+      hint: 'Restore it from a copy, or put it together from the public.jwk.json of the keys.',
+    })
+  }
 }
 
 function derOf(pem: string): Uint8Array {

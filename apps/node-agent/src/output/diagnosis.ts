@@ -1,4 +1,5 @@
 import type { Evidence, PlanReport } from '@fhir-outbox/data-queue'
+import { adviceFor } from './advice.js'
 
 /** What a doctor has found: the server, the queue, and the plans that follow. */
 export interface Diagnosis extends PlanReport {
@@ -42,7 +43,11 @@ function topic(name: string, lines: readonly string[]): string {
 function statementWords({ statement, queue }: Diagnosis): string {
   if (statement.state === 'read') return 'read'
   const { code = '', status } = statement.failure ?? {}
-  const why = status === undefined ? code : `${code}, status ${status}`
+  if (status === undefined) {
+    const advice = adviceFor({ code })
+    return `the server does not answer now (${code})${advice === undefined ? '' : `. ${advice}`}`
+  }
+  const why = `${code}, status ${status}`
   return `not readable now (${why}); ${
     queue.evidence?.statement === 'read' ? 'what the queue knows is used' : 'nothing depends on it'
   }`

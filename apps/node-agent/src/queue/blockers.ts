@@ -40,6 +40,8 @@ export function trackBlockers(): Blockers {
           return
         case 'unknown':
         case 'retried':
+          // The end of this command is no reason of the server's.
+          if (event.failure.code === 'ERR_OUTBOX_STOPPED') return
           // Those behind the one that is stuck were only not asked about.
           if (!lanes.has(event.lane) || !isUnasked(event.failure)) lanes.set(event.lane, event.failure)
           return

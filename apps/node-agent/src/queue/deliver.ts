@@ -24,12 +24,12 @@ export interface DeliverOptions {
 }
 
 /**
- * Delivers until everything watched is settled, the time is over, the caller aborts, or nothing more goes because
- * a destination turns out to be closed, or an entry is put off for longer than that: then waiting longer would not
- * help now.
+ * Delivers, at once also what was put off, until everything watched is settled, the time is over, the caller
+ * aborts, or nothing more goes because a destination turns out to be closed, or an entry is put off for longer than
+ * that: then waiting longer would not help now.
  */
 export async function deliver(
-  queue: Pick<DataQueue, 'stats' | 'subscribe' | 'start' | 'stop'>,
+  queue: Pick<DataQueue, 'stats' | 'subscribe' | 'start' | 'flush' | 'stop'>,
   options: DeliverOptions,
 ): Promise<Delivery> {
   const { sequences, onProgress } = options
@@ -65,16 +65,21 @@ export async function deliver(
       default:
     }
   })
+  const hurry = new AbortController()
   const timer = setTimeout(finish, Math.min(options.waitMs, longestTimerMs))
   options.signal.addEventListener('abort', finish, { once: true })
   try {
     if (total > 0 && !options.signal.aborted) {
       onProgress(0, total)
       queue.start()
+      // A person asks: what was put off is tried now. How it ends is told by the events.
+      queue.flush({ signal: hurry.signal }).catch(() => undefined)
       await over
     }
+    hurry.abort()
     await queue.stop()
   } finally {
+    hurry.abort()
     clearTimeout(timer)
     options.signal.removeEventListener('abort', finish)
     unsubscribe()

@@ -4,11 +4,12 @@ import {
   type Entry,
   type EntrySummary,
   type Outbox,
+  type QueueStorage,
   type Transport,
 } from '@fhir-outbox/queue-core'
 import { AgentError } from '../agent-error.js'
 import type { Home } from '../config/load.js'
-import { isMissing, openStorage } from './open.js'
+import { isMissing, openPicture, openStorage } from './open.js'
 
 /** Never asked: an outbox that is only looked at delivers nothing. */
 const noTransport: Transport = {
@@ -20,9 +21,17 @@ const noTransport: Transport = {
   },
 }
 
-/** Opens the queue to look at it or to decide something, and closes it again. */
+/** Looks at the queue, also beside the process that delivers from it. */
+export async function withPicture<T>(home: Home, work: (outbox: Outbox) => Promise<T>): Promise<T> {
+  return await withOutboxOver((await isMissing(home)) ? memoryStorage() : await openPicture(home), work)
+}
+
+/** Opens the queue to decide something, and closes it again. */
 export async function withOutbox<T>(home: Home, work: (outbox: Outbox) => Promise<T>): Promise<T> {
-  const storage = (await isMissing(home)) ? memoryStorage() : await openStorage(home)
+  return await withOutboxOver((await isMissing(home)) ? memoryStorage() : await openStorage(home), work)
+}
+
+async function withOutboxOver<T>(storage: QueueStorage, work: (outbox: Outbox) => Promise<T>): Promise<T> {
   const outbox = openOutbox({ storage, transport: noTransport })
   try {
     return await work(outbox)

@@ -7,19 +7,32 @@ import {
   type DataQueueOptions,
   type Encryption,
 } from '@fhir-outbox/data-queue'
-import { createSealer, importRecipient, type Recipient } from '@fhir-outbox/envelope-crypto'
+import {
+  createSealer,
+  importRecipient,
+  type Recipient,
+  type RecordCipher,
+} from '@fhir-outbox/envelope-crypto'
 import { createFhirClient, type FhirClient } from '@fhir-outbox/fhir-client'
 import { keepAliveSender } from '@fhir-outbox/fhir-client/node'
-import { memoryStorage, sealedNoteName, sealStorage, type QueueStorage } from '@fhir-outbox/queue-core'
+import {
+  memoryStorage,
+  noteConflict,
+  sealedNoteName,
+  sealStorage,
+  type NoteStore,
+  type QueueStorage,
+} from '@fhir-outbox/queue-core'
 import type { TokenSource } from '@fhir-outbox/smart-auth'
-import { openFsStorage } from '@fhir-outbox/storage-fs'
+import { openFsStorage, viewFsStorage } from '@fhir-outbox/storage-fs'
 import { AgentError } from '../agent-error.js'
 import type { Home, Settings } from '../config/load.js'
 import type { AuthConfig, EncryptionConfig } from '../config/schema.js'
 import { makeDirectory } from '../make-directory.js'
 import { describeError } from '../output/console.js'
+import { systemWords } from '../system-words.js'
 import { cipherOf } from './sealing.js'
-import { tokenSource } from './tokens.js'
+import { encryptedClient, tokenSource } from './tokens.js'
 
 /** The folder that storage-fs owns. */
 export function queueFolder({ directory }: Pick<Home, 'directory'>): string {
@@ -33,7 +46,7 @@ export async function openQueue(settings: Settings): Promise<DataQueue> {
   return compose(await openStorage(settings))
 }
 
-/** The stored queue alone, to look at. */
+/** The stored queue alone, to decide about entries. Rejects with `ERR_STORAGE_LOCKED` when it is taken. */
 export async function openStorage(home: Home): Promise<QueueStorage> {
   const { sealing } = home
   // A key that cannot be had is found before the directory is touched.
@@ -41,8 +54,33 @@ export async function openStorage(home: Home): Promise<QueueStorage> {
   await makeDirectory(queueFolder(home))
   const storage = await openFsStorage({
     directory: queueFolder(home),
+    ...(home.limits === undefined ? {} : { limits: home.limits }),
     ...(home.clock === undefined ? {} : { now: home.clock.now }),
+  }).catch((cause: unknown) => {
+    throw describeError(cause).code === 'ERR_STORAGE_LOCKED' ? locked(cause) : cause
   })
+  return await opened(storage, cipher, home)
+}
+
+/** The stored queue as it is at this moment, to look at: changes nothing and is in nobody's way. */
+export async function openPicture(home: Home): Promise<QueueStorage> {
+  const cipher = home.sealing && (await cipherOf(home.sealing))
+  const view = await viewFsStorage(queueFolder(home))
+  const isSealed = (await view.notes.get(sealedNoteName)) !== undefined
+  // Nothing is in it yet, and sealing would begin with a note.
+  if (!isSealed && (await view.stats()).accepted === 0) return view
+  // Sealing notes a key that is new to it: in a picture, somebody else was faster, and it goes by what is there.
+  const put: NoteStore['put'] = async (_name, _bytes, expected) => {
+    throw noteConflict(1, expected)
+  }
+  return await opened({ ...view, notes: { ...view.notes, put } }, cipher, home)
+}
+
+async function opened(
+  storage: QueueStorage,
+  cipher: RecordCipher | undefined,
+  home: Home,
+): Promise<QueueStorage> {
   if (cipher !== undefined) return sealStorage(storage, cipher)
   if ((await storage.notes.get(sealedNoteName)) === undefined) return storage
   await storage.close()
@@ -54,6 +92,14 @@ export async function openStorage(home: Home): Promise<QueueStorage> {
       hint: 'Add "sealing" to the config file, with the key that the queue was sealed with.',
     },
   )
+}
+
+/** Another process delivers from it: what can be done beside that is what a person wants to know. */
+function locked(cause: unknown): AgentError {
+  return new AgentError('ERR_STORAGE_LOCKED', describeError(cause).message, {
+    hint: 'What only looks works beside it, and "send" hands files over to it; for the rest, stop it first.',
+    cause,
+  })
 }
 
 /** Whether there is no queue yet: nothing is to be made by whoever only looks. */
@@ -126,14 +172,15 @@ async function encryptionFor(config: EncryptionConfig, settings: Settings): Prom
   try {
     certificate = await readFile(config.certificate)
   } catch (cause) {
-    throw new AgentError('ERR_UNREADABLE_FILE', `The certificate ${config.certificate} cannot be read.`, {
-      hint: 'Check "encryption.certificate" in the config file.',
-      cause,
-    })
+    throw new AgentError(
+      'ERR_BAD_CONFIG',
+      `The certificate ${config.certificate} cannot be read: ${systemWords(cause)}.`,
+      { hint: 'Check "encryption.certificate" in the config file.', cause },
+    )
   }
   const recipient = await recipientOf(certificate, config)
   const { types, sealAt, typeInPath, receiverRunsTransactions } = config
-  const { client } = await clientFor(config.url, config.auth ?? settings.auth, settings, 'encrypted-client')
+  const { client } = await clientFor(config.url, config.auth ?? settings.auth, settings, encryptedClient)
   return {
     client,
     sealer:

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import {
   appStoreReceipt,
   backendServices,
@@ -12,6 +11,8 @@ import { AgentError } from '../agent-error.js'
 import type { AuthConfig } from '../config/schema.js'
 import { describeError } from '../output/console.js'
 import { secretStore, storedCredentials } from './secrets.js'
+import { textOfSetting } from './setting-file.js'
+import { signingKey } from './signing-key.js'
 
 /** What a token source is made for. */
 export interface TokenTarget {
@@ -35,9 +36,13 @@ const settingNames: Readonly<Record<string, string>> = {
   kid: 'The key id (--key-id)',
 }
 
+/** The name of the client that sends envelopes, whose server is another one. */
+export const encryptedClient = 'encrypted-client'
+const encryptedNames: Readonly<Record<string, string>> = { fhirBaseUrl: '"encryption.url"' }
+
 /**
  * The token source a config asks for; `undefined` for an open server. Nothing is requested yet.
- * Rejects with `ERR_BAD_CONFIG` naming the setting, `ERR_UNREADABLE_FILE`, or `ERR_INVALID_KEY`.
+ * Rejects with `ERR_BAD_CONFIG` naming the setting or the file, or with `ERR_INVALID_KEY`.
  */
 export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promise<TokenSource | undefined> {
   try {
@@ -45,7 +50,8 @@ export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promis
   } catch (cause) {
     const { code, message, hint } = describeError(cause)
     if (code !== 'ERR_INSECURE_URL' && code !== 'ERR_INVALID_OPTIONS') throw cause
-    const named = message.replace(/^\w+/, (name) => settingNames[name] ?? name)
+    const names = { ...settingNames, ...(target.name === encryptedClient ? encryptedNames : {}) }
+    const named = message.replace(/^\w+/, (name) => names[name] ?? name)
     throw new AgentError('ERR_BAD_CONFIG', named, { hint, cause })
   }
 }
@@ -68,12 +74,10 @@ async function sourceOf(auth: AuthConfig, target: TokenTarget): Promise<TokenSou
         ...(auth.profile === undefined ? {} : { profile: auth.profile }),
       })
     case 'backend-services': {
-      const text = await readText(auth.keyFile, 'private key')
-      const key = text.trimStart().startsWith('{') ? jwkOf(text, auth.keyFile) : text
       return backendServices({
         ...server(target, auth.tokenUrl),
+        ...(await signingKey(auth.keyFile)),
         clientId: auth.clientId,
-        key,
         ...(auth.keyId === undefined ? {} : { kid: auth.keyId }),
         scope: auth.scope ?? defaultScope,
       })
@@ -110,11 +114,11 @@ export async function registeringClient(auth: AuthConfig, target: TokenTarget): 
     ...common,
     registrationEndpoint: auth.registrationUrl,
     registration: appStoreReceipt({
-      receipt: () => readText(receiptFile, 'receipt'),
+      receipt: () => textOfSetting(receiptFile, 'receipt'),
       sandbox: auth.sandbox ?? false,
       ...(antispamFile === undefined
         ? {}
-        : { antispam: async () => (await readText(antispamFile, 'antispam secret')).trim() }),
+        : { antispam: async () => (await textOfSetting(antispamFile, 'antispam secret')).trim() }),
     }),
   })
 }
@@ -129,31 +133,9 @@ function server(
 }
 
 async function secretOf(file: string | undefined, fromEnvironment: string | undefined): Promise<string> {
-  if (file !== undefined) return (await readText(file, 'client secret')).trim()
+  if (file !== undefined) return (await textOfSetting(file, 'client secret')).trim()
   if (fromEnvironment !== undefined) return fromEnvironment
   throw new AgentError('ERR_BAD_CONFIG', 'There is a client id but no client secret.', {
     hint: 'Set FHIR_OUTBOX_CLIENT_SECRET, or use --client-secret-file or --key-file.',
   })
-}
-
-function jwkOf(text: string, path: string): JsonWebKey {
-  try {
-    return JSON.parse(text) as JsonWebKey
-  } catch {
-    // The parser's message quotes the key, so it is not passed on.
-    throw new AgentError('ERR_BAD_CONFIG', `The private key ${path} is neither JSON (JWK) nor PEM.`, {
-      hint: 'Give an unencrypted private key as JWK or PKCS#8 PEM.',
-    })
-  }
-}
-
-async function readText(path: string, what: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new AgentError('ERR_UNREADABLE_FILE', `The file with the ${what}, ${path}, cannot be read.`, {
-      hint: 'Check the path and the permissions.',
-      cause,
-    })
-  }
 }

@@ -13,7 +13,7 @@ export interface Result {
 }
 
 export interface Around {
-  readonly stdin?: string
+  readonly stdin?: string | Uint8Array
   readonly env?: Readonly<Record<string, string>>
 }
 
