@@ -1,8 +1,13 @@
+import type { Page } from 'playwright'
 import { describe, expect, it } from 'vitest'
 import { goTo, seesAllDelivered, seesNoAnswer, seesAudit, typeReading } from './support/person.js'
 import { setStage, useBrowser } from './support/stage.js'
 
 useBrowser()
+
+/** What whoever uses the keyboard or listens is at. */
+const focused = (page: Page): Promise<string | null | undefined> =>
+  page.evaluate(() => document.activeElement?.textContent)
 
 describe('a reading that the server refuses', () => {
   it('lets the others pass and is discarded with a reason, by keyboard alone', async () => {
@@ -15,6 +20,7 @@ describe('a reading that the server refuses', () => {
     await page.locator('[data-state="dead"]').focus()
     await page.keyboard.press('Enter')
     await page.getByText('This server was told to refuse one reading.').waitFor()
+    expect(await focused(page)).toBe('No. 1')
     await page.getByRole('button', { name: 'Discard…' }).focus()
     await page.keyboard.press('Enter')
     const reason = page.getByLabel('Reason')
@@ -31,6 +37,8 @@ describe('a reading that the server refuses', () => {
     await page.keyboard.press('Enter')
     await confirm.waitFor({ state: 'hidden' })
     await page.getByText('Discarded (by a visitor, Cuff was loose.)').waitFor()
+    // The button that began it is gone; the focus is not.
+    expect(await focused(page)).toBe('No. 1')
     await seesAudit(page, '2 accepted = 0 waiting + 1 delivered + 0 dead + 1 discarded')
     expect(stage.complaints).toEqual([])
   })
@@ -39,7 +47,10 @@ describe('a reading that the server refuses', () => {
     const stage = await setStage()
     const page = await stage.open()
     await page.getByRole('button', { name: 'Refuse the next reading' }).click()
-    await typeReading(page, '171')
+    await page.getByLabel('Systolic').fill('171')
+    await page.getByLabel('Diastolic').fill('80')
+    // Two presses of an impatient hand are one reading.
+    await page.getByRole('button', { name: 'Store reading' }).dblclick()
     await page.getByRole('link', { name: '1 reading' }).click()
     await page.locator('[data-state="dead"]').click()
     await page.getByRole('button', { name: 'Send again' }).click()

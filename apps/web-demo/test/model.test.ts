@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { conditionOf, type Circumstances } from '../src/model/condition.js'
+import { conditionOf, stuckHead, type Circumstances } from '../src/model/condition.js'
 import { demoPatient } from '../src/model/demo-people.js'
 import { explain, historyOf } from '../src/model/explain.js'
 import { kinds } from '../src/model/kinds.js'
@@ -27,6 +27,7 @@ describe('the bar', () => {
     gate: { closed: false },
     headUnknown: false,
     open: 0,
+    dead: 0,
     known: true,
   }
   it.each<[string, Partial<Circumstances>]>([
@@ -37,7 +38,14 @@ describe('the bar', () => {
     ['No answer', { open: 1, headUnknown: true }],
     ['Server unreachable', { gate: { closed: true, code: 'ERR_NETWORK' }, headUnknown: true }],
     ['Throttled', { gate: { closed: true, code: 'ERR_HTTP', status: 429 } }],
-    ['Throttled', { gate: { closed: true, code: 'ERR_HTTP', status: 503 } }],
+    ['Server busy', { gate: { closed: true, code: 'ERR_HTTP', status: 503 } }],
+    // It does answer, and what it answers is no use: some do so while their database is away.
+    ['Server out of order', { gate: { closed: true, code: 'ERR_HTTP', status: 400 } }],
+    ['Server out of order', { gate: { closed: true, code: 'ERR_HTTP', status: 507 } }],
+    ['Nothing waits', { dead: 1 }],
+    ['Not taken', { open: 1, headStuck: 'put-off' }],
+    ['Needs attention', { open: 1, headStuck: 'unsupported' }],
+    ['Needs attention', { open: 1, headStuck: 'held' }],
     ['Waiting for sign-in', { gate: { closed: true, code: 'ERR_LOGIN_REQUIRED', needsPerson: true } }],
     ['Waiting for sign-in', { gate: { closed: true, code: 'ERR_UNAUTHORIZED', status: 401 } }],
     ['Needs attention', { gate: { closed: true, code: 'ERR_NOT_FHIR', needsPerson: true } }],
@@ -45,6 +53,18 @@ describe('the bar', () => {
   ])('says “%s”', (title, changes) => {
     expect(conditionOf({ ...fine, ...changes }).title).toBe(title)
   })
+})
+
+it('what goes first can be stuck although its server answers', () => {
+  const failed = (code: string): Uint8Array =>
+    note({ outcome: 'waiting', failure: { code, message: 'Not now.' } })
+  expect(stuckHead([entry({})])).toBeUndefined()
+  expect(stuckHead([entry({ note: failed('ERR_HTTP') })])).toBe('put-off')
+  expect(stuckHead([entry({ note: failed('ERR_UNSUPPORTED') })])).toBe('unsupported')
+  expect(stuckHead([entry({ state: 'held', heldBy: 1 })])).toBe('held')
+  // It is being tried, or it is asked about: that is said in other words.
+  for (const state of ['sending', 'unknown'] as const)
+    expect(stuckHead([entry({ state, note: failed('ERR_HTTP') })])).toBeUndefined()
 })
 
 it('a closed gate is news when it holds up what must go first', () => {
@@ -78,6 +98,24 @@ describe('an explanation', () => {
     const dead = entry({ state: 'dead', note: note({ outcome: 'rejected', failure }) })
     expect(explain(dead, alone).why).toContain('Status 422: “Too high.”')
     expect(historyOf(dead.note)).toMatchObject([{ what: 'rejected', code: 'ERR_HTTP', status: 422 }])
+  })
+  it('does not say of a parked one that it was refused, and lets a person say that it is there', () => {
+    const parked = entry({ state: 'dead', deadReason: 'parked' })
+    expect(explain(parked, alone).why).not.toContain('refused')
+    expect(explain(parked, alone).person).toContain('at the server')
+    expect(decisionsFor('dead', 'parked')).toEqual(['redrive', 'assumeDelivered', 'discard'])
+    expect(decisionsFor('dead', 'rejected')).toEqual(['redrive', 'discard'])
+  })
+  it('does not say of a reading that the server has it when only a person said so', () => {
+    const receipt = {
+      sequence: 1,
+      key: 'k',
+      contentSha256: '',
+      assumed: { actor: 'ada', reason: 'I saw it.' },
+    }
+    const assumed = entry({ state: 'delivered', note: note(receipt) })
+    expect(explain(assumed, alone).why).toContain('ada')
+    expect(explain(assumed, alone).why).not.toContain('The server has it')
   })
   it('names the entry that goes first, before a closed gate', () => {
     expect(explain(entry({ sequence: 5 }), { before: 3, gateClosed: true }).why).toContain('No. 3 goes first')

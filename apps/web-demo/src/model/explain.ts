@@ -27,11 +27,19 @@ function failureText(entry: EntryView): string {
 
 export function explain(entry: EntryView, { before, gateClosed, gateCode }: Surroundings): Explanation {
   switch (entry.state) {
-    case 'delivered':
+    case 'delivered': {
+      const assumed = assumedOf(entry)
+      if (assumed !== undefined) {
+        return {
+          why: `It counts as delivered, because ${assumed.actor} said so: “${assumed.reason}”. Its content was deleted from this device; the receipt stays.`,
+          next: 'Nothing. It is done.',
+        }
+      }
       return {
         why: 'The server has it. Its content was deleted from this device; the receipt stays.',
         next: 'Nothing. It is done.',
       }
+    }
     case 'discarded':
       return {
         why: 'Somebody decided to give it up. The decision is recorded below.',
@@ -44,6 +52,14 @@ export function explain(entry: EntryView, { before, gateClosed, gateCode }: Surr
         person: 'Measure again if you can.',
       }
     case 'dead':
+      if (entry.deadReason === 'parked') {
+        return {
+          why: `It was sent, and nobody could find out whether the server has it. ${failureText(entry)}`.trim(),
+          next: 'It is kept until you decide. The readings behind it go on.',
+          person:
+            'Look for it at the server. If it is there, say so; if not, send it again, or discard it and say why.',
+        }
+      }
       return {
         why: `The server refused it. ${failureText(entry)}`.trim(),
         next: 'It is kept until you decide. The readings behind it go on.',
@@ -54,7 +70,7 @@ export function explain(entry: EntryView, { before, gateClosed, gateCode }: Surr
     case 'unknown':
       return {
         why: `It was sent, and the answer was lost: the server may have it or not. ${failureText(entry)}`.trim(),
-        next: 'It is sent again under its own key, so that the server stores it only once.',
+        next: 'The server is asked about it, or it is sent again where that cannot store it twice.',
       }
     case 'held':
       return {
@@ -91,6 +107,14 @@ export function explain(entry: EntryView, { before, gateClosed, gateCode }: Surr
     : { why: `The last try was not taken. ${failure}`, next: 'It is tried again.' }
 }
 
+/** Who said that it was delivered, where nobody else did. */
+function assumedOf({
+  note: bytes,
+}: EntryView): { readonly actor: string; readonly reason: string } | undefined {
+  const note = parseNote(bytes)
+  return note?.kind === 'receipt' ? note.receipt.assumed : undefined
+}
+
 /** What happened to an entry so far, oldest first. */
 export function historyOf(note: Uint8Array | undefined): readonly PastEvent[] {
   const parsed = parseNote(note)
@@ -113,6 +137,7 @@ const eventNames: Readonly<Record<string, string>> = {
   redrive: 'Sent again',
   discard: 'Discarded',
   withdraw: 'Taken back',
+  'assume-delivered': 'Taken for delivered',
 }
 
 export function eventText({ what, status, code, actor, reason }: PastEvent): string {

@@ -1,4 +1,4 @@
-import type { EntrySummary } from '@fhir-outbox/queue-core'
+import type { DeadReason, EntrySummary } from '@fhir-outbox/queue-core'
 
 /** Where an entry is, in the words of the screens. */
 export type DisplayState =
@@ -24,11 +24,13 @@ export const stateNames: Readonly<Record<DisplayState, string>> = {
 }
 
 /** What a person may decide about an entry. */
-export type Decision = 'redrive' | 'discard' | 'withdraw'
+export type Decision = 'redrive' | 'discard' | 'withdraw' | 'assumeDelivered'
 
 /** What is under way, or may have arrived, is not taken back. */
-export function decisionsFor(state: DisplayState): readonly Decision[] {
-  if (state === 'dead') return ['redrive', 'discard']
+export function decisionsFor(state: DisplayState, deadReason?: DeadReason): readonly Decision[] {
+  if (state === 'dead') {
+    return deadReason === 'parked' ? ['redrive', 'assumeDelivered', 'discard'] : ['redrive', 'discard']
+  }
   return state === 'waiting' || state === 'held' ? ['withdraw'] : []
 }
 

@@ -61,14 +61,27 @@ export interface ServerReadings {
   readonly points: readonly Point[]
 }
 
-/** The latest readings that the server has of the patient. What was loaded stays when loading fails later. */
+/**
+ * The latest readings that the server has of the patient. What was loaded stays when loading fails later, but for another
+ * patient, or for nobody, it does not.
+ */
 export function serverReadings({ fhir, signIn }: Session): {
   readonly store: Store<ServerReadings>
   load(): void
 } {
   const store = createStore<ServerReadings>({ state: 'loading', points: [] })
+  const signedIn = (): string | undefined => signIn?.login.get()?.patient
   let loading = false
   let again = false
+  let wanted = false
+  let patient = signedIn()
+
+  signIn?.login.subscribe(() => {
+    if (signedIn() === patient) return
+    patient = signedIn()
+    store.set({ state: 'loading', points: [] })
+    if (wanted) void load()
+  })
 
   async function demoPatientId(): Promise<string | undefined> {
     const identifier = `${demoPatient.system}|${demoPatient.value}`
@@ -77,10 +90,10 @@ export function serverReadings({ fhir, signIn }: Session): {
   }
 
   async function fetchPoints(): Promise<readonly Point[]> {
-    const patient = signIn?.login.get()?.patient ?? (await demoPatientId())
-    if (patient === undefined) return []
+    const subject = patient ?? (await demoPatientId())
+    if (subject === undefined) return []
     const page = await fhir.search('Observation', {
-      patient,
+      patient: subject,
       code: shownCodes.join(','),
       _sort: '-_lastUpdated',
       _count: '400',
@@ -89,6 +102,7 @@ export function serverReadings({ fhir, signIn }: Session): {
   }
 
   async function load(): Promise<void> {
+    wanted = true
     if (loading) {
       again = true
       return
@@ -96,11 +110,13 @@ export function serverReadings({ fhir, signIn }: Session): {
     loading = true
     do {
       again = false
-      try {
-        store.set({ state: 'loaded', points: await fetchPoints() })
-      } catch {
-        store.set({ state: 'failed', points: store.get().points })
-      }
+      const asked = patient
+      const state = await fetchPoints().then(
+        (points): ServerReadings => ({ state: 'loaded', points }),
+        (): ServerReadings => ({ state: 'failed', points: store.get().points }),
+      )
+      // Somebody else is here now: the answer is not theirs.
+      if (asked === patient) store.set(state)
     } while (again)
     loading = false
   }

@@ -68,9 +68,14 @@ export async function openSignIn(server: ServerChoice): Promise<SignIn> {
       }
     },
     async end() {
-      await login.get()?.end()
-      login.set(undefined)
-      tellOthers()
+      problem.set(undefined)
+      try {
+        await login.get()?.end()
+        login.set(undefined)
+        tellOthers()
+      } catch (error) {
+        problem.set(`Signing out did not work. ${error instanceof Error ? error.message : ''}`.trim())
+      }
     },
     async withdraw() {
       const current = login.get()

@@ -1,4 +1,4 @@
-import type { EntrySummary, QueueStats } from '@fhir-outbox/queue-core'
+import type { DeadReason, EntrySummary, QueueStats } from '@fhir-outbox/queue-core'
 import { displayState, isOpen, type DisplayState } from '../model/states.js'
 import { createStore, type Store } from '../platform/store.js'
 import type { Session } from './session.js'
@@ -7,6 +7,7 @@ import type { Session } from './session.js'
 export interface EntryView {
   readonly sequence: number
   readonly state: DisplayState
+  readonly deadReason?: DeadReason
   readonly lane: string
   /** Where it goes. */
   readonly gate: string
@@ -30,10 +31,11 @@ const latestShown = 200
 const pauseMs = 60
 
 export function entryView(entry: EntrySummary, now: number): EntryView {
-  const { sequence, lane, gate, ageMs, dueInMs, heldBy, attempts, payloadBytes, note } = entry
+  const { sequence, deadReason, lane, gate, ageMs, dueInMs, heldBy, attempts, payloadBytes, note } = entry
   return {
     sequence,
     state: displayState(entry),
+    ...(deadReason === undefined ? {} : { deadReason }),
     lane,
     gate,
     acceptedAt: now - ageMs,

@@ -16,6 +16,12 @@ const words = {
     text: 'The server will never get it. Your decision and its reason are kept.',
     suggestion: '',
   },
+  assumeDelivered: {
+    button: 'It is there',
+    title: 'Take it for delivered',
+    text: 'It is not sent again, and its content is deleted from this device. That you said so, and why, is kept in its receipt.',
+    suggestion: '',
+  },
   withdraw: {
     button: 'Withdraw',
     title: 'Withdraw the reading',
@@ -57,6 +63,8 @@ export function Decide({ app, sequence, decisions }: Props): JSX.Element {
     try {
       await app.session.queue.outbox[decision](sequence, { actor: 'a visitor', reason: reason.trim() })
       dialog.current?.close()
+      // The button that opened the dialog goes with the decision; the focus must not go with it.
+      document.querySelector<HTMLElement>('main h1')?.focus()
     } catch (error) {
       setProblem(error instanceof Error ? error.message : 'It could not be done.')
     }
@@ -95,7 +103,7 @@ export function Decide({ app, sequence, decisions }: Props): JSX.Element {
               onInput={({ currentTarget }) => setReason(currentTarget.value)}
             />
             {problem === undefined ? null : (
-              <p class="field-error" id="decide-problem">
+              <p class="field-error" id="decide-problem" role="alert">
                 {problem}
               </p>
             )}

@@ -40,6 +40,7 @@ export function DeviceCard({ app }: { readonly app: App }): JSX.Element {
   }
 
   function measure(): void {
+    if (measuring) return
     setReading(undefined)
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) {
       void finish()
@@ -86,7 +87,8 @@ export function DeviceCard({ app }: { readonly app: App }): JSX.Element {
           ))}
         </dl>
       </div>
-      <button type="button" class="primary" onClick={measure} disabled={measuring}>
+      {/* Not `disabled`, which would take the focus from whoever pressed it. */}
+      <button type="button" class="primary" onClick={measure} aria-disabled={measuring}>
         {measuring ? 'Measuring…' : 'Measure'}
       </button>
       <p class="answer" role="status">

@@ -38,14 +38,18 @@ export function Entry({ app, sequence }: { readonly app: App; readonly sequence:
       <a href="#/outbox">← Outbox</a>
     </p>
   )
-  if (loaded === undefined) return back
-  const { entry } = loaded
+  const entry = loaded?.entry
+  // The heading is there at once, and stays: whoever followed a link has the focus on it.
   if (entry === undefined) {
     return (
       <>
         {back}
-        <h1 tabIndex={-1}>No. {sequence}</h1>
-        <p class="empty">There is no such entry here, or its receipt has been deleted after its time.</p>
+        <div class="title-line">
+          <h1 tabIndex={-1}>No. {sequence}</h1>
+        </div>
+        {loaded === undefined ? null : (
+          <p class="empty">There is no such entry here, or its receipt has been deleted after its time.</p>
+        )}
       </>
     )
   }
@@ -78,7 +82,7 @@ export function Entry({ app, sequence }: { readonly app: App; readonly sequence:
           <dd>{person ?? 'Nothing to do.'}</dd>
         </dl>
         {isOpen(shown.state) ? (
-          <Decide app={app} sequence={sequence} decisions={decisionsFor(shown.state)} />
+          <Decide app={app} sequence={sequence} decisions={decisionsFor(shown.state, shown.deadReason)} />
         ) : null}
       </section>
       {history.length === 0 ? null : (
@@ -124,6 +128,7 @@ function ReceiptFacts({ receipt }: { readonly receipt: Receipt }): JSX.Element {
         <dt>Answer</dt>
         <dd>
           {status === undefined ? 'not recorded' : `status ${status}`}
+          {receipt.assumed === undefined ? '' : ': somebody said that it was delivered'}
           {found ? ': the server had it already, from a request whose answer was lost' : ''}
         </dd>
         <dt>Content</dt>

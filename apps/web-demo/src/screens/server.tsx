@@ -59,7 +59,12 @@ function PlanSection({ look, changes }: PlanSource): JSX.Element {
     <section aria-labelledby="plan-title">
       <div class="title-line">
         <h2 id="plan-title">What it can do</h2>
-        <button type="button" disabled={state === 'looking'} onClick={() => load(true)}>
+        {/* Not `disabled`, which would take the focus from whoever pressed it. */}
+        <button
+          type="button"
+          aria-disabled={state === 'looking'}
+          onClick={() => (state === 'looking' ? undefined : load(true))}
+        >
           {state === 'looking' ? 'Looking…' : 'Look again'}
         </button>
       </div>

@@ -101,9 +101,12 @@ function Keys({ app }: { readonly app: App }): JSX.Element {
   useEffect(look, [view])
 
   function run(action: Promise<void>): void {
-    action.catch((error: unknown) =>
-      setProblem(error instanceof Error ? error.message : 'It could not be done.'),
-    )
+    setProblem(undefined)
+    action.catch((error: unknown) => {
+      // What went wrong is told on the page, which a dialog would hide.
+      dialog.current?.close()
+      setProblem(error instanceof Error ? error.message : 'It could not be done.')
+    })
   }
 
   return (

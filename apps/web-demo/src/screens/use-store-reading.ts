@@ -1,5 +1,5 @@
 import type { PatientIdentity } from '@fhir-outbox/fhir-bundles'
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import type { App } from '../app-state.js'
 import { demoPatient } from '../model/demo-people.js'
 import { pointsOfBundle } from '../model/points.js'
@@ -9,7 +9,10 @@ export interface StoredReading {
   readonly sequence: number | undefined
   /** Why the last reading was not stored. */
   readonly problem: string | undefined
-  /** `bundle` makes the reading, about the patient it is given. */
+  /**
+   * `bundle` makes the reading, about the patient it is given. Does nothing while another one is being stored: two quick
+   * presses of a button are one.
+   */
   store(bundle: (patient: PatientIdentity) => string): Promise<boolean>
 }
 
@@ -36,10 +39,13 @@ function problemOf(error: unknown): string {
 export function useStoreReading(app: App): StoredReading {
   const [sequence, setSequence] = useState<number>()
   const [problem, setProblem] = useState<string>()
+  const storing = useRef(false)
   return {
     sequence,
     problem,
     async store(make) {
+      if (storing.current) return false
+      storing.current = true
       try {
         const bundle = make(patientOf(app))
         const { queue, envelopes } = app.session
@@ -55,6 +61,8 @@ export function useStoreReading(app: App): StoredReading {
       } catch (error) {
         setProblem(problemOf(error))
         return false
+      } finally {
+        storing.current = false
       }
     },
   }

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import { conditionOf } from '../model/condition.js'
+import { conditionOf, stuckHead } from '../model/condition.js'
 import { inWords, readings, timeOfDay } from '../model/words.js'
 import { useNow, useStore } from '../platform/store.js'
 import { heads } from '../queue/view.js'
@@ -16,7 +16,9 @@ export function TruthBar({ app }: { readonly app: App }): JSX.Element {
     online,
     gate,
     headUnknown: first.some(({ state }) => state === 'unknown'),
+    headStuck: stuckHead(first),
     open,
+    dead: view?.stats.dead ?? 0,
     known: view !== undefined,
   })
   const sending = view?.stats.leased ?? 0
