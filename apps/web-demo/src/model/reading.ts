@@ -5,8 +5,6 @@ import {
   type PatientIdentity,
   type Reading,
 } from '@fhir-outbox/fhir-bundles'
-import { readingFromGatt } from '@fhir-outbox/fhir-bundles/gatt'
-import { simulateDevice, type SimulatedKind, type SimulatedPacket } from '@fhir-outbox/fhir-bundles/simulate'
 
 /** What a person has read off a monitor, in mmHg and beats per minute. Decimal text, as it was typed. */
 export interface TypedReading {
@@ -21,18 +19,18 @@ const typedMonitor = {
   model: 'A monitor that cannot talk',
   serialNumber: 'DEMO-1',
 }
-const gateway = { systemId: '02-4F-42-FF-FE-00-00-02', manufacturer: 'FHIR Outbox', model: 'Web demo' }
+export const gateway = { systemId: '02-4F-42-FF-FE-00-00-02', manufacturer: 'FHIR Outbox', model: 'Web demo' }
 
 let lastTime = 0
 
 /** Strictly increasing: the time is part of what tells two readings apart. */
-function timeOfReading(): string {
+export function timeOfReading(): string {
   lastTime = Math.max(Date.now(), lastTime + 1)
   return new Date(lastTime).toISOString()
 }
 
 /** As a transaction Bundle after the Personal Health Device guide, in JSON text with exact decimals. */
-function bundleOf(reading: Reading): string {
+export function bundleOf(reading: Reading): string {
   const { bundle } = deviceBundle([reading])
   if (bundle === undefined) throw new TypeError('The reading became no Bundle.')
   return stringifyExact(bundle)
@@ -53,33 +51,4 @@ export function typedBundle({ systolic, diastolic, pulse }: TypedReading, patien
       ],
     }),
   )
-}
-
-/** A device that is not there: gives its measurements one after the other, as Bundles of transactions. */
-export interface DemoDevice {
-  measure(patient: PatientIdentity): string
-}
-
-const dayMs = 86_400_000
-
-/**
- * Every packet comes once, day after day of the device's own clock, since its time stamps are what readings are told
- * apart by. The gateway sees how far that clock is off, and shifts the reading to the moment it was taken.
- */
-export function demoDevice(kind: SimulatedKind, seed: number): DemoDevice {
-  let day = 0
-  let left: readonly SimulatedPacket[] = []
-  return {
-    measure(patient) {
-      while (left.length === 0) {
-        const morning = Date.now() + day * dayMs
-        left = simulateDevice(kind, { seed, clock: () => morning }).packets
-        day += 1
-      }
-      const [packet, ...others] = left
-      left = others
-      if (packet === undefined) throw new TypeError('The device has nothing to say.')
-      return bundleOf(readingFromGatt(packet.values, { gateway, patient, receivedAt: timeOfReading() }))
-    },
-  }
 }

@@ -23,8 +23,7 @@ export type EnvelopeSettings = EnvelopesOn | { readonly suite: 'off' } | 'unread
 /** Its messages are sentences for whoever looks at the screen; they tell nothing of a reading or a key. */
 export class EnvelopeChoiceError extends Error {
   override readonly name = 'EnvelopeChoiceError'
-  readonly code:
-    'ERR_CHOOSE_AGAIN' | 'ERR_LOAD_AGAIN' | 'ERR_NO_FITTING_KEY' | 'ERR_NO_KEYS' | 'ERR_TURNED_OFF'
+  readonly code: 'ERR_CHOOSE_AGAIN' | 'ERR_NO_FITTING_KEY' | 'ERR_NO_KEYS' | 'ERR_TURNED_OFF'
 
   constructor(code: EnvelopeChoiceError['code'], message: string, options?: ErrorOptions) {
     super(message, options)

@@ -1,6 +1,7 @@
 import type { Encryption } from '@fhir-outbox/data-queue'
 import type { QueueStorage } from '@fhir-outbox/queue-core'
 import type { Suite } from '../model/envelope.js'
+import { loadPart } from '../platform/load-part.js'
 import type { Receiver } from '../platform/server.js'
 import { createStore, type Store } from '../platform/store.js'
 import {
@@ -25,7 +26,7 @@ export interface Envelopes {
   readonly settings: Store<EnvelopeSettings | undefined>
   /**
    * Seals what is measured from now on, for the key that the receiver has now. Rejects with EnvelopeChoiceError, with
-   * errors of envelope-crypto, of the storage and of `fetch`; then the choice is what it was.
+   * LoadAgainError, with errors of envelope-crypto, of the storage and of `fetch`; then the choice is what it was.
    */
   use(suite: Suite): Promise<void>
   stop(): Promise<void>
@@ -37,16 +38,8 @@ export interface Envelopes {
 }
 
 /** Loaded when it is needed, and held from then on: later there may be no network, or another version of the app. */
-async function loadWork(): Promise<typeof import('./envelope-work.js')> {
-  try {
-    return await import('./envelope-work.js')
-  } catch (cause) {
-    throw new EnvelopeChoiceError(
-      'ERR_LOAD_AGAIN',
-      'The part of the app that seals could not be had. Load the page again.',
-      { cause },
-    )
-  }
+function loadWork(): Promise<typeof import('./envelope-work.js')> {
+  return loadPart('The part of the app that seals', () => import('./envelope-work.js'))
 }
 
 /** Keeps the choice beside the queue: it lives as long as the readings do. The copy tells other tabs and other stores. */

@@ -1,9 +1,10 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { App } from '../app-state.js'
+import type { DemoDevice } from '../model/demo-device.js'
 import { kinds, type Kind } from '../model/kinds.js'
 import { pointsOfBundle, type Point } from '../model/points.js'
-import { demoDevice, type DemoDevice } from '../model/reading.js'
+import { loadPart } from '../platform/load-part.js'
 import { useStoreReading } from './use-store-reading.js'
 
 /** How long a device seems to measure. */
@@ -12,7 +13,12 @@ const measuringMs = 1200
 /** The devices of this page: other pages have others. */
 const devices = new Map<Kind, DemoDevice>()
 
-function deviceOf(kind: Kind): DemoDevice {
+function loadDevices(): Promise<typeof import('../model/demo-device.js')> {
+  return loadPart('The simulated device', () => import('../model/demo-device.js'))
+}
+
+async function deviceOf(kind: Kind): Promise<DemoDevice> {
+  const { demoDevice } = await loadDevices()
   const known = devices.get(kind)
   if (known !== undefined) return known
   const [seed = 0] = crypto.getRandomValues(new Uint32Array(1))
@@ -32,8 +38,8 @@ export function DeviceCard({ app }: { readonly app: App }): JSX.Element {
 
   async function finish(): Promise<void> {
     setMeasuring(false)
-    await store((patient) => {
-      const bundle = deviceOf(kind).measure(patient)
+    await store(async (patient) => {
+      const bundle = (await deviceOf(kind)).measure(patient)
       setReading({ bundle, point: pointsOfBundle(bundle)[0] })
       return bundle
     })
@@ -47,6 +53,8 @@ export function DeviceCard({ app }: { readonly app: App }): JSX.Element {
       return
     }
     setMeasuring(true)
+    // The device's code comes with the first measurement, while that seems to run.
+    void loadDevices().catch(() => undefined)
     timer.current = setTimeout(() => void finish(), measuringMs)
   }
 

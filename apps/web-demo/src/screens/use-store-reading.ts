@@ -13,7 +13,7 @@ export interface StoredReading {
    * `bundle` makes the reading, about the patient it is given. Does nothing while another one is being stored: two quick
    * presses of a button are one.
    */
-  store(bundle: (patient: PatientIdentity) => string): Promise<boolean>
+  store(bundle: (patient: PatientIdentity) => string | Promise<string>): Promise<boolean>
 }
 
 /** The patient of the sign-in, also when the server has ended it: what is measured meanwhile is about the same person. */
@@ -47,7 +47,7 @@ export function useStoreReading(app: App): StoredReading {
       if (storing.current) return false
       storing.current = true
       try {
-        const bundle = make(patientOf(app))
+        const bundle = await make(patientOf(app))
         const { queue, envelopes } = app.session
         await envelopes.check()
         const sealedBefore = envelopes.on()
