@@ -37,22 +37,23 @@ export function DeviceCard({ app }: { readonly app: App }): JSX.Element {
   useEffect(() => () => clearTimeout(timer.current), [])
 
   async function finish(): Promise<void> {
-    setMeasuring(false)
     await store(async (patient) => {
-      const bundle = (await deviceOf(kind)).measure(patient)
+      const device = await deviceOf(kind)
+      const bundle = device.measure(patient)
       setReading({ bundle, point: pointsOfBundle(bundle)[0] })
       return bundle
     })
+    setMeasuring(false)
   }
 
   function measure(): void {
     if (measuring) return
     setReading(undefined)
+    setMeasuring(true)
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) {
       void finish()
       return
     }
-    setMeasuring(true)
     // The device's code comes with the first measurement, while that seems to run.
     void loadDevices().catch(() => undefined)
     timer.current = setTimeout(() => void finish(), measuringMs)
