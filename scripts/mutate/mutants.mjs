@@ -189,15 +189,15 @@ export const mutants = [
   {
     name: 'queue-core: one by one in a lane that is suspected',
     file: `${core}/src/lane-index/lanes.ts`,
-    replace: 'limits.oneByOne?.includes(lanes.name(lane)) === true',
+    replace: "(oneByOne === 'all' || oneByOne.includes(lanes.name(lane)))",
     by: 'false',
     tests: [`${core}/test/outbox-poison.test.ts`, `${core}/test/memory-storage.shared.test.ts`],
   },
   {
     name: 'queue-core: nothing is given up before it was tried',
     file: `${core}/src/outbox/settlements.ts`,
-    replace: 'options.openMs(troubledForMs) >= Math.min(unknownGiveUpMs, unknownTryMs)',
-    by: 'true',
+    replace: 'if (options.openMs(troubledForMs) >= Math.min(unknownGiveUpMs, unknownTryMs)) return true',
+    by: 'if (troubledForMs >= 0) return true',
     tests: [`${core}/test/outbox-unknown.test.ts`],
   },
   {
@@ -266,7 +266,7 @@ export const mutants = [
   {
     name: 'data-queue: nothing of a transaction is settled before the rest of it is found',
     file: `${queue}/src/resolve.ts`,
-    replace: 'if (isEarly) return items.map((item) => absentYet(world, item))',
+    replace: 'if (isEarly) return items.map((item) => again(item, hitOf(item) !== undefined))',
     by: '',
     tests: [`${queue}/test/doubts.test.ts`],
   },

@@ -66,7 +66,9 @@ async function lookedAt(
   const place = id ?? hit?.id
   if (place === undefined) return {}
   const known = { id: place, resource: resource ?? hit?.resource }
-  const differs = status === 200 && (await hasOther(world, destination, shipment, known, context))
+  // Nobody is asked for each of them: every question would hold back the outcomes of all.
+  const isShown = known.resource !== undefined
+  const differs = status === 200 && isShown && (await hasOther(world, destination, shipment, known, context))
   return {
     ...(id === undefined
       ? { id: place, ...(hit?.version === undefined ? {} : { version: hit.version }) }

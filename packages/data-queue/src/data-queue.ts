@@ -120,6 +120,8 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     ...(encryption === undefined ? {} : { encryption: { ...encryption, url: encryption.client.baseUrl } }),
   }
   let stopped = false
+  /** Until every call before has been handed to the outbox. */
+  let turn: Promise<void> = Promise.resolve()
 
   async function payloadOf(write: PlannedWrite, key: string): Promise<Uint8Array> {
     const plain = typeof write.body === 'string' ? new TextEncoder().encode(write.body) : write.body
@@ -186,15 +188,25 @@ function openQueue(options: DataQueueOptions, encryption: Encryption | undefined
     }
   }
 
+  async function draftsOf(wanted: readonly Wanted[]): Promise<readonly EntryDraft[]> {
+    const drafts: EntryDraft[] = []
+    for (const one of wanted) drafts.push(await draftOf(one))
+    return drafts
+  }
+
   async function append(
     wanted: readonly Wanted[],
     signal: AbortSignal | undefined,
   ): Promise<readonly (Enqueued & { readonly gate: string })[]> {
     signal?.throwIfAborted()
-    const drafts: EntryDraft[] = []
-    for (const one of wanted) drafts.push(await draftOf(one))
-    signal?.throwIfAborted()
-    const appended = await outbox.enqueue(drafts)
+    // Some drafts take longer than others; entries are numbered in the order of the calls. Nobody waits for a commit.
+    const handed = Promise.all([draftsOf(wanted), turn]).then(([drafts]) => {
+      signal?.throwIfAborted()
+      return { drafts, appending: outbox.enqueue(drafts) }
+    })
+    turn = Promise.allSettled([turn, handed]).then(() => undefined)
+    const { drafts, appending } = await handed
+    const appended = await appending
     return appended.map(({ sequence, duplicate }, index) => {
       const { key = '', gate = '' } = drafts[index] ?? {}
       sequences.remember(key, sequence)

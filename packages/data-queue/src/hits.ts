@@ -1,3 +1,4 @@
+import { failureOf } from './classify.js'
 import type { Destination, Item } from './destination.js'
 import type { KeyPlace } from './key.js'
 import { askForKeys, type Hit } from './probe.js'
@@ -21,6 +22,8 @@ export async function hitsOf(
   for (const group of groups.values()) {
     const asked = await askForKeys(endpoint.client, group, signal)
     if (asked.kind === 'answered') for (const [key, hit] of asked.hits) hits.set(key, hit)
+    // Nobody answers: the next question would only wait as long.
+    if (asked.kind === 'failed' && failureOf(asked.error).status === undefined) break
   }
   return hits
 }

@@ -1,6 +1,6 @@
 import { parseNote, type Entry, type EntryDraft, type Outbox } from '@fhir-outbox/queue-core'
 import { DataQueueError } from './errors.js'
-import { decodeHeader, type EntryHeader } from './header.js'
+import type { EntryHeader } from './header.js'
 import { isObject, type JsonObject } from './json.js'
 import { localKeys, localReference, referenceOffsets, replaceLocal } from './references.js'
 import type { Sequences } from './sequences.js'
@@ -19,7 +19,7 @@ export async function linksOf(
   const known = new Map<string, string>()
   for (const [key, member] of localKeys(resource)) {
     if (inside.has(localReference(key))) continue
-    const sequence = await sequences.find(key)
+    const sequence = await (member === 'url' ? sequences.findRecent(key) : sequences.find(key))
     const entry = sequence === undefined ? undefined : await outbox.read(sequence)
     if (sequence === undefined || entry === undefined) {
       if (member === 'url') continue
@@ -73,10 +73,8 @@ export function linkedHeader(
 }
 
 /** Whether a correction would have to wait for entries that the one it corrects does not wait for. */
-export function waitsForMore(entry: Pick<Entry, 'header'>, { after = [] }: EntryDraft): boolean {
-  const { refs = [], of } = decodeHeader(entry.header)
-  const before = new Set([of, ...refs.map(([, sequence]) => sequence)])
-  return after.some((sequence) => !before.has(sequence))
+export function waitsForMore(entry: Pick<Entry, 'after'>, { after = [] }: EntryDraft): boolean {
+  return after.some((sequence) => !entry.after.includes(sequence))
 }
 
 export function unresolvedReference(message: string, hint: string): DataQueueError {

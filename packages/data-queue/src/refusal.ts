@@ -9,6 +9,7 @@ import { envelopeRefusal } from './envelopes.js'
 import { checkHealth } from './health.js'
 import { runsAtomically } from './plan.js'
 import { askForId } from './probe.js'
+import { putsToKey } from './sent.js'
 import type { Shipment } from './shipment.js'
 
 /** A plan was refused as such: the next one is tried with the same entry. */
@@ -21,6 +22,26 @@ const noClientIds = new Set([400, 404, 405, 409, 422, 501])
 
 /** What a refusal, or no answer at all, shows about an entry that travelled by itself. */
 export async function refusal(
+  world: DeliveryWorld,
+  destination: Destination,
+  shipment: Shipment,
+  error: unknown,
+  context: SendingContext,
+): Promise<Outcome | GiveWay> {
+  const outcome = await judged(world, destination, shipment, error, context)
+  if (!isRepeatedPut(shipment) || 'giveWay' in outcome || outcome.kind !== 'rejected') return outcome
+  const { failure } = outcome
+  const message = `The answer got lost; sent again, it was refused, which says nothing about the first time. ${failure.message}`
+  return { ...outcome, kind: 'parked', failure: { ...failure, code: 'ERR_OUTCOME_UNKNOWN', message } }
+}
+
+/** A PUT under an id of ours that may have been applied before: refusing the second one undoes nothing. */
+function isRepeatedPut({ entry, plan, header }: Shipment): boolean {
+  const creates = header.place !== undefined || header.contentType !== undefined
+  return entry.state === 'unknown' && creates && putsToKey(plan)
+}
+
+async function judged(
   world: DeliveryWorld,
   destination: Destination,
   shipment: Shipment,
@@ -112,7 +133,7 @@ export async function refusal(
       return without(dossier.learn({ conditionalEntries: Math.floor(header.entries / 2) }), failure)
     }
   }
-  const put = creates && (plan.name === 'put-client-id' || plan.name === 'put-if-none-match')
+  const put = creates && putsToKey(plan) && !isRepeatedPut(shipment)
   const giveWay = (): Promise<GiveWay> | undefined => {
     if (put && status !== undefined && noClientIds.has(status) && header.fixed !== true) {
       if (dossier.current().canaries?.clientIds === true && status !== 404 && status !== 405) return undefined

@@ -7,7 +7,17 @@ import { hitsOf } from './hits.js'
 import { runsAtomically, type Plan } from './plan.js'
 import { askForId, askForKeys, type Hit } from './probe.js'
 import { sendSingle } from './single.js'
-import { absentYet, infoOf, planAsSent, putsToKey, tooSoon, wasAbsentBefore, type SentPlan } from './sent.js'
+import {
+  absentYet,
+  foundWithoutOthers,
+  infoOf,
+  planAsSent,
+  putsToKey,
+  tooSoon,
+  wasAbsentBefore,
+  wasFoundBefore,
+  type SentPlan,
+} from './sent.js'
 import { firstOwnCreate } from './strip.js'
 
 /** What asking about one entry showed. */
@@ -84,6 +94,7 @@ async function resolveOne(
     case 'found':
       return found(world, destination, item, plan, finding.hit)
     case 'absent':
+      if (wasFoundBefore(item)) return foundWithoutOthers(world, item)
       if (finding.sure) return notApplied(item)
       if (!wasAbsentBefore(item)) return absentYet(world, item)
       if (isProof(destination, item, plan)) return notApplied(item)
@@ -146,6 +157,8 @@ async function resolveTogether(
   { signal }: DeliveryContext,
 ): Promise<readonly Outcome[] | undefined> {
   const plans = new Map(items.map((item) => [item, planAsSent(item, destination, world)]))
+  const again = (item: Item, wasFound: boolean): Outcome =>
+    wasFound ? foundWithoutOthers(world, item) : absentYet(world, item)
   const planFor = (item: Item): SentPlan => plans.get(item) ?? planAsSent(item, destination, world)
   const creates = items.filter((item) => item.header.place !== undefined)
   const isWorthAsking = (item: Item): boolean => {
@@ -161,6 +174,8 @@ async function resolveTogether(
   if (first.kind === 'refused') return undefined
   if (first.kind === 'failed') return Promise.all(items.map((item) => failedOutcome(item, first.error)))
   if (first.kind === 'absent') {
+    // What was shown once was applied, and everything with it.
+    if (items.some(wasFoundBefore)) return items.map((item) => again(item, wasFoundBefore(item)))
     if (first.sure) return items.map(notApplied)
     if (!wasAbsentBefore(witness)) return items.map((item) => absentYet(world, item))
     // A search that may be blind shows nothing: then each has its own way to be found out about.
@@ -172,7 +187,7 @@ async function resolveTogether(
     item === witness ? first.hit : putsToKey(planFor(item)) ? hitById(item) : hits.get(item.entry.key)
   // They are all there. Some are not shown yet: none is settled before the others, or nobody would vouch for those.
   const isEarly = creates.some((item) => hitOf(item) === undefined && !wasAbsentBefore(item))
-  if (isEarly) return items.map((item) => absentYet(world, item))
+  if (isEarly) return items.map((item) => again(item, hitOf(item) !== undefined))
   return items.map((item) => {
     const hit = hitOf(item)
     return hit === undefined

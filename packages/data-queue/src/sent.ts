@@ -5,6 +5,7 @@ import { isObject } from './json.js'
 import type { Plan, PlanName } from './plan.js'
 
 const notFoundYet = 'ERR_NOT_FOUND_YET'
+const foundAlone = 'ERR_FOUND_ALONE'
 
 /** What was noted when the request left. */
 export function infoOf({ mark }: LeasedEntry): {
@@ -66,23 +67,47 @@ export function putsToKey({ name }: Pick<Plan, 'name'>): boolean {
 }
 
 /** An index may lag behind: only a second look, later, counts. */
-export function absentYet({ searchLagMs }: DeliveryWorld, { entry }: Item): Outcome {
+export function absentYet(world: DeliveryWorld, { entry }: Item): Outcome {
   const message = 'The server was asked and does not show it yet; it is asked once more.'
+  return askedLater(world, entry, notFoundYet, message)
+}
+
+/** It was found, others of its transaction were not: whatever is shown later, it was applied. */
+export function foundWithoutOthers(world: DeliveryWorld, { entry }: Item): Outcome {
+  const message = 'The server was asked and shows it, but not all that left with it; it is asked once more.'
+  return askedLater(world, entry, foundAlone, message)
+}
+
+function askedLater(
+  { searchLagMs }: DeliveryWorld,
+  entry: LeasedEntry,
+  code: string,
+  message: string,
+): Outcome {
   const issues = [{ code: 'request', text: requestOf(entry) }]
   return {
     sequence: entry.sequence,
     kind: 'unknown',
-    failure: { code: notFoundYet, message, issues },
+    failure: { code, message, issues },
     delayMs: searchLagMs,
   }
 }
 
 /** Whether it was already looked for after this same request, which the mark names. */
 export function wasAbsentBefore({ entry }: Item): boolean {
+  return wasNoted(entry, notFoundYet)
+}
+
+/** Whether it was found after this same request. */
+export function wasFoundBefore({ entry }: Item): boolean {
+  return wasNoted(entry, foundAlone)
+}
+
+function wasNoted(entry: LeasedEntry, wanted: string): boolean {
   const note = parseNote(entry.note)
   if (note?.kind !== 'failure') return false
   const { code, issues } = note.failure.failure
-  return code === notFoundYet && issues?.[0]?.text === requestOf(entry)
+  return code === wanted && issues?.[0]?.text === requestOf(entry)
 }
 
 function requestOf({ mark, attempts }: LeasedEntry): string {

@@ -133,6 +133,34 @@ describe('a transaction whose answer got lost', () => {
   )
 })
 
+describe('a transaction that was seen once', () => {
+  it('was applied, however often it is not shown afterwards', async () => {
+    const set = world({ clientIds: false, conditionalCreate: 'ignored' }, { canaries: true })
+    const { queue, server } = set
+    await queue.plan()
+    const before = server.created.length
+    let posts = 0
+    let asked = 0
+    server.mishap = ({ method, url }, path) => {
+      if (method === 'POST' && path === '' && posts++ === 0) return 'lost-after'
+      if (method !== 'GET' || path !== 'Observation' || asked++ >= 6) return undefined
+      const [shown] = [...server.store.values()].filter(
+        ({ resource: { resourceType } }) => resourceType === path,
+      )
+      const isShown = asked <= 2 && shown?.key !== undefined && url.includes(shown.key)
+      const entry = isShown ? [{ resource: shown.resource }] : []
+      const body = JSON.stringify({ resourceType: 'Bundle', type: 'searchset', entry })
+      return { status: 200, headers: json, body }
+    }
+    await queue.enqueueAll(['one', 'two'].map((text) => ({ resource: observation(text) })))
+    await run(set, hour)
+    expect(asked).toBeGreaterThan(6)
+    expect(posts).toBe(1)
+    expect(server.created.length - before).toBe(2)
+    expect(await queue.stats()).toMatchObject({ delivered: 2, dead: 0 })
+  })
+})
+
 describe('a write whose answer got lost before the right to write was taken away', () => {
   it('is asked about when the right is back, and not sent a second time', async () => {
     let scope = 'system/*.cruds'
@@ -224,6 +252,31 @@ describe('a server that says 409 to a second PUT with If-None-Match', () => {
   )
 })
 
+describe('a PUT to an id of ours whose answer got lost, where nothing can be read', () => {
+  it.each([400, 403, 404, 405, 409, 412, 422])(
+    'is left to a person when it is refused with %i the second time, and goes no other way',
+    async (status) => {
+      const set = world({ ifNoneMatch: false }, { plan: 'put-client-id' })
+      const { queue, server } = set
+      let puts = 0
+      server.mishap = ({ method }, path) => {
+        if (method === 'PUT') return puts++ === 0 ? 'lost-after' : { status }
+        return method === 'GET' && path.startsWith('Observation') ? { status: 403 } : undefined
+      }
+      const { sequence } = await queue.enqueue(observation('x'))
+      await run(set, hour)
+      expect(puts).toBeGreaterThan(1)
+      expect(await queue.outbox.settled(sequence)).toMatchObject({
+        state: 'dead',
+        reason: 'parked',
+        failure: { code: 'ERR_OUTCOME_UNKNOWN', status },
+      })
+      expect(server.texts()).toEqual(['x'])
+      expect(server.requests.filter(({ method }) => method === 'POST')).toEqual([])
+    },
+  )
+})
+
 describe('the answer to a Bundle', () => {
   it('without the places of what was created is no reason to lose what refers to it', async () => {
     const set = world()
@@ -276,4 +329,41 @@ describe('the answer to a Bundle', () => {
       { sequence: all[0]?.sequence },
     ])
   })
+
+  it.each(['forbidden', 'silent'])(
+    'is not held back by questions that nobody answers: searching is %s',
+    async (search) => {
+      const set = world()
+      const { queue, server } = set
+      await queue.plan()
+      const keys = [1, 2, 3].map((digit) => `5f0cbb11-0000-4000-8000-00000000000${digit}`)
+      const types = ['Observation', 'Patient', 'Patient']
+      for (const [index, key] of keys.entries()) {
+        const identifier = [{ system: 'urn:ietf:rfc:3986', value: `urn:uuid:${key}` }]
+        const resourceType = types[index] ?? ''
+        server.put(`${resourceType}/r${index}`, { resourceType, id: `r${index}`, identifier })
+      }
+      server.requests.length = 0
+      server.mishap = ({ method }) => {
+        if (method !== 'GET' || server.requests.every((one) => one.method !== 'POST')) return undefined
+        return search === 'silent' ? 'lost-before' : { status: 403 }
+      }
+      const lane = { lane: 'l', ordered: false }
+      await queue.enqueueAll(
+        keys.map((key, index) => ({
+          resource: index === 0 ? observation('x') : patient,
+          key,
+          ...lane,
+        })),
+      )
+      await run(set)
+      expect(await queue.stats()).toMatchObject({ delivered: 3 })
+      const questions = server.requests.slice(
+        server.requests.findIndex(({ method }) => method === 'POST') + 1,
+      )
+      expect(questions.map(({ path }) => path)).toEqual(
+        search === 'silent' ? ['Observation'] : ['Observation', 'Patient'],
+      )
+    },
+  )
 })

@@ -189,6 +189,41 @@ describe('an entry that belongs to another one', () => {
   })
 })
 
+describe('calls that do not wait for each other', () => {
+  it('are numbered in the order in which they were made', async () => {
+    const { queue } = world()
+    const { sequence, reference } = await queue.enqueue(patient)
+    const calls = [
+      queue.enqueue({ ...patient, active: false }, { of: sequence }),
+      queue.enqueue({ ...observation('x'), subject: { reference } }),
+      queue.enqueue({ ...observation('y'), subject: { reference: `urn:uuid:${crypto.randomUUID()}` } }),
+      queue.enqueue(observation('z')),
+    ]
+    const settled = await Promise.allSettled(calls)
+    expect(settled.map((one) => (one.status === 'fulfilled' ? one.value.sequence : undefined))).toEqual([
+      sequence + 1,
+      sequence + 2,
+      undefined,
+      sequence + 3,
+    ])
+  })
+
+  it('do not wait until an earlier one is on disk', async () => {
+    const storage = memoryStorage()
+    const held: (() => void)[] = []
+    const append: typeof storage.append = async (drafts) => {
+      const appended = storage.append(drafts)
+      await new Promise<void>((resolve) => held.push(resolve))
+      return await appended
+    }
+    const { queue } = world({}, { storage: { ...storage, append } })
+    const calls = ['a', 'b', 'c'].map(async (text) => queue.enqueue(observation(text)))
+    await vi.waitFor(() => expect(held).toHaveLength(3))
+    for (const go of held) go()
+    expect((await Promise.all(calls)).map(({ sequence }) => sequence)).toEqual([1, 2, 3])
+  })
+})
+
 describe('a page without TLS, whose platform has no WebCrypto', () => {
   it('queues transactions and tries servers out all the same', async () => {
     const { queue, server, time } = world({}, { canaries: true })

@@ -151,8 +151,11 @@ export interface LeaseRequest {
   readonly closedGates: readonly string[]
   /** When given, only entries of this gate are leased: the trial of one destination. */
   readonly onlyGate?: string
-  /** Lanes of which a waiting head comes alone, because one entry may spoil any run that it is in. At most a few. */
-  readonly oneByOne?: readonly string[]
+  /**
+   * Lanes of which a waiting head comes alone, because one entry may spoil any run that it is in: at most a few, or
+   * `'all'` there are.
+   */
+  readonly oneByOne?: readonly string[] | 'all'
 }
 
 /**

@@ -89,6 +89,7 @@ describe('openOutbox: unknown outcomes', () => {
   it('a closed gate ages nobody: what could not be found out meanwhile is not given up for it', async () => {
     let lost = false
     const w = world({
+      random: 1,
       defaults: { unknownGiveUpMs: 3_600_000 },
       async *answer(_entries, context) {
         if (!lost) {
@@ -131,6 +132,32 @@ describe('openOutbox: unknown outcomes', () => {
     await time.advance(10 * 60_000)
     expect(await after.outbox.settled(1)).toMatchObject({ state: 'dead', reason: 'parked' })
     await after.outbox.close()
+  })
+
+  it('a process that never lives for long gives up in the end, and never on the first try', async () => {
+    const time = fakeTime()
+    const data = memoryData({ now: time.now })
+    const { supports } = memoryStorage()
+    const answer: Answer = async function* (entries, context) {
+      await context.mark(entries.map(({ sequence }) => sequence))
+      yield entries.map(({ sequence }): Outcome => ({ sequence, kind: 'unknown', failure: lostReply }))
+    }
+    const states: unknown[] = []
+    async function live(ms: number, add = false): Promise<void> {
+      const one = world({ time, storage: memoryHandle(data, supports), answer, random: 1 })
+      if (add) await one.add()
+      one.outbox.start()
+      await time.advance(ms)
+      states.push((await one.outbox.read(1))?.state)
+      await one.outbox.close()
+    }
+    await live(1, true)
+    await time.advance(20 * 24 * 3_600_000)
+    for (let run = 0; run < 10; run++) {
+      await live(1)
+      await time.advance(3_600_000)
+    }
+    expect(states).toEqual([...Array(5).fill('unknown'), ...Array(6).fill('dead')])
   })
 
   it('an entry proven not applied is sent again', async () => {

@@ -119,7 +119,8 @@ export function headRun(
   const { lanes, rows } = state
   const first = lanes.head(lane)
   const firstState = rows.state(first)
-  if (firstState !== UNKNOWN && limits.oneByOne?.includes(lanes.name(lane)) === true) return [first]
+  const { oneByOne = [] } = limits
+  if (firstState !== UNKNOWN && (oneByOne === 'all' || oneByOne.includes(lanes.name(lane)))) return [first]
   const gate = rows.gate(first)
   const group = state.details.get(rows.sequence(first))?.mark?.group
   const run = [first]

@@ -36,7 +36,8 @@ export interface OutboxDefaults {
   readonly unknownGiveUpMs: number
   /**
    * Nothing unknown is parked before this outbox has been open, and its gate too, for as long: whoever was switched
-   * off for days gets more than one try. At most `unknownGiveUpMs` counts.
+   * off for days gets more than one try. At most `unknownGiveUpMs` counts. Where no process ever lives as long, seven
+   * times `unknownGiveUpMs` and five tries without an outcome are enough.
    */
   readonly unknownTryMs: number
   /** How long a delivery may go on winding up once `stop` has aborted it. */

@@ -122,6 +122,11 @@ function historyAfter(previous: Uint8Array | undefined): readonly PastEvent[] {
   return [...history, last].slice(-historyLength)
 }
 
+/** How often an attempt has ended without a word on whether it was applied, as far as the note remembers. */
+export function unknownTries(bytes: Uint8Array | undefined): number {
+  return historyAfter(bytes).filter(({ what }) => what === 'unknown').length
+}
+
 function pastFailure(note: FailureNote): PastEvent {
   const { code, status } = note.failure
   return { at: note.at, what: note.outcome, code, ...(status === undefined ? {} : { status }) }

@@ -160,12 +160,12 @@ export function createScheduler(world: SchedulerWorld): Scheduler {
     const oneByOne = suspects.lanes()
     try {
       const answer = await storage.lease({
-        limit: trial === undefined && oneByOne !== undefined ? defaults.runEntries : 1,
+        limit: trial === undefined ? defaults.runEntries : 1,
         maxBytes: defaults.runBytes,
         ttlMs: defaults.leaseMs,
         closedGates: trial === undefined ? gates.closedGates() : [],
         ...(trial === undefined ? {} : { onlyGate: trial }),
-        ...(oneByOne === undefined || oneByOne.length === 0 ? {} : { oneByOne }),
+        ...(oneByOne.length === 0 ? {} : { oneByOne }),
       })
       elsewhere = !isLease(answer) && answer.elsewhere === true
       for (const sequence of answer.setAside ?? []) emit({ type: 'set-aside', sequence })

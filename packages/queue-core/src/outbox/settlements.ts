@@ -5,7 +5,7 @@ import type { Failure, Outcome } from '../transport-port.js'
 import { clamp, type LaneBackoff } from './backoff.js'
 import type { OutboxDefaults } from './defaults.js'
 import type { OutboxEvent } from './events.js'
-import { buildReceipt, failureNote } from './notes.js'
+import { buildReceipt, failureNote, unknownTries } from './notes.js'
 
 /** One entry's end or return, and what to tell about it once it is stored. */
 export interface Verdict {
@@ -45,6 +45,11 @@ async function contentHashes(
   )
   return hashes.every(isHash) ? hashes : await Promise.all(hashes)
 }
+
+/** Processes that never live as long as `unknownTryMs` give up after this many times the trouble, ... */
+const briefLives = 7
+/** ... when the note tells of as many tries without an outcome. */
+const briefTries = 5
 
 export function createJudge(options: {
   readonly lease: Lease
@@ -104,10 +109,11 @@ export function createJudge(options: {
   }
 
   /** Whether enough was done to find out about it. */
-  function isGivenUp({ troubledForMs = 0 }: LeasedEntry, giveUpMs: number): boolean {
+  function isGivenUp({ troubledForMs = 0, note }: LeasedEntry, giveUpMs: number): boolean {
     const { unknownGiveUpMs, unknownTryMs } = defaults
     if (troubledForMs < giveUpMs) return false
-    return options.openMs(troubledForMs) >= Math.min(unknownGiveUpMs, unknownTryMs)
+    if (options.openMs(troubledForMs) >= Math.min(unknownGiveUpMs, unknownTryMs)) return true
+    return troubledForMs >= briefLives * giveUpMs && unknownTries(note) >= briefTries
   }
 
   function judgeOpen(entry: LeasedEntry, outcome: OpenOutcome): Verdict {

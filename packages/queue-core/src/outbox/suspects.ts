@@ -3,8 +3,8 @@
  * so they travel one by one until that one is found; when it has failed by itself for too long, it is given up.
  */
 export interface Suspects {
-  /** The lanes that are to be sent one by one. `undefined`: so many that everything is. */
-  lanes(): readonly string[] | undefined
+  /** The lanes that are to be sent one by one. `all`: they are too many to name. */
+  lanes(): readonly string[] | 'all'
   /** Nothing was heard of these entries. `alone`: they were all that was sent. */
   failed(lane: string, silent: readonly { readonly sequence: number }[], alone: boolean): void
   /** So many have an outcome. */
@@ -55,7 +55,7 @@ export function createSuspects(options: {
   return {
     lanes() {
       forgetOld()
-      return lanes.size > mostLanes ? undefined : [...lanes.keys()]
+      return lanes.size > mostLanes ? 'all' : [...lanes.keys()]
     },
     failed(lane, silent, alone) {
       const [first] = silent

@@ -22,7 +22,9 @@ function sealedRequest({ labels }: Foundation, request: LeaseRequest): LeaseRequ
     ...request,
     closedGates: request.closedGates.map((gate) => labels.of('gate', gate)),
     ...(onlyGate === undefined ? {} : { onlyGate: labels.of('gate', onlyGate) }),
-    ...(oneByOne === undefined ? {} : { oneByOne: oneByOne.map((lane) => labels.of('lane', lane)) }),
+    ...(oneByOne === undefined || oneByOne === 'all'
+      ? {}
+      : { oneByOne: oneByOne.map((lane) => labels.of('lane', lane)) }),
   }
 }
 

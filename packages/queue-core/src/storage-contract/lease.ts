@@ -83,6 +83,22 @@ export function leaseTests(test: DefineTest): void {
     equal(sequences(await lease(storage, { oneByOne })), all.slice(1, 3), 'one request')
   })
 
+  test('when every lane is to be sent one by one, unknown ones come together all the same', async ({
+    storage,
+    elapse,
+  }) => {
+    const all = await add(storage, { lane: 'a' }, { lane: 'a' }, { lane: 'b' }, { lane: 'b' })
+    const oneByOne = 'all'
+    const [first = 0, second = 0] = all
+    await storage.mark(await lease(storage), [
+      { sequence: first, group: 'g' },
+      { sequence: second, group: 'g' },
+    ])
+    equal(sequences(await lease(storage, { oneByOne })), all.slice(2, 3), 'alone')
+    await elapse(ttl + 1)
+    equal(sequences(await lease(storage, { oneByOne })), [first, second], 'one request')
+  })
+
   test('the least recently leased lane goes first', async ({ storage }) => {
     const lanes = ['a', 'b', 'c']
     await add(storage, ...lanes.flatMap((lane) => [{ lane }, { lane }, { lane }]))

@@ -85,7 +85,9 @@ export async function takeLease(
       [lane['id'], request.limit],
     )
     const gate = String(rows[0]?.['gate'])
-    const run = headRun(rows, request.maxBytes, request.oneByOne?.includes(textOf(lane['name'])) === true)
+    const { oneByOne = [] } = request
+    const alone = oneByOne === 'all' || oneByOne.includes(textOf(lane['name']))
+    const run = headRun(rows, request.maxBytes, alone)
     if (run.length === 0 || closed.includes(`"${gate}"`) || (only !== null && only !== gate)) continue
     const id = crypto.randomUUID()
     await sql.query(
