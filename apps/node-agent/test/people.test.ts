@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { main } from '../src/main.js'
+import { tokenSource } from '../src/queue/tokens.js'
 import { agent } from './support/agent.js'
 import { startMock, type Mock } from './support/mock.js'
 import { tempDirectory } from './support/temp.js'
@@ -71,6 +72,26 @@ describe('login', () => {
     ])
     expect((await agent(['whoami', '--directory', directory])).stdout).toContain('nobody is logged in')
     expect((await agent(['logout', ...where])).stdout).toContain('Nobody was logged in')
+  })
+
+  test('of another person is used by what runs already, once the first has ended', async () => {
+    const { mock, fhir } = await strictMock()
+    mock.state.load([{ resourceType: 'Patient', id: 'p2' }])
+    mock.state.addUser({ username: 'bob', password: 'x', fhirUser: 'Practitioner/p2' })
+    const directory = await tempDirectory()
+    const where = ['--server', fhir, '--directory', directory]
+    await logIn(where)
+    const tokens = await tokenSource({ type: 'none' }, { url: fhir, directory, name: 'client' })
+    const first = await tokens?.getToken({ url: fhir })
+    if (first === undefined) throw new Error('nobody is logged in')
+    expect((await agent(['logout', ...where])).code).toBe(0)
+    const refused = tokens?.getToken({ url: fhir, rejected: first.value })
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_LOGIN_REQUIRED' })
+    mock.state.approveLogins({ username: 'bob' })
+    expect((await logIn(where)).code).toBe(0)
+    const next = await tokens?.getToken({ url: fhir, rejected: first.value })
+    const headers = { authorization: `Bearer ${next?.value ?? ''}` }
+    expect((await fetch(`${fhir}/Patient/p2`, { headers })).status).toBe(200)
   })
 
   test('says why it failed', async () => {

@@ -12,10 +12,11 @@ async function authOf(
   flags: Flags,
   env: Environment = {},
   auth?: object,
+  encryption?: object,
 ): Promise<{ readonly auth: AuthConfig; readonly directory: string }> {
   const directory = await tempDirectory()
   const config = join(directory, 'config.json')
-  await writeFile(config, JSON.stringify({ server, auth }))
+  await writeFile(config, JSON.stringify({ server, auth, encryption }))
   return { auth: (await loadSettings({ ...flags, config }, env)).auth, directory }
 }
 
@@ -60,6 +61,15 @@ describe('flags win over the environment, the environment over the config file, 
     })
   })
 
+  test('a client id and a secret of the environment are one client, without the key of the file', async () => {
+    const env = { FHIR_OUTBOX_CLIENT_ID: 'of-environment', FHIR_OUTBOX_CLIENT_SECRET: 'x' }
+    expect((await authOf({}, env, inFile)).auth).toEqual({
+      type: 'client-credentials',
+      clientId: 'of-environment',
+      scope: 'system/Patient.c',
+    })
+  })
+
   test('what registers itself takes a scope', async () => {
     const { auth } = await authOf({ scope: 'system/*.c' }, {}, { type: 'register', clientName: 'Ward 7' })
     expect(auth).toEqual({ type: 'register', clientName: 'Ward 7', scope: 'system/*.c' })
@@ -84,6 +94,48 @@ describe('credentials that nobody would use are refused, for the agent would wri
     await expect(authOf({ keyFile: 'key.pem' }, {}, { type: 'register' })).rejects.toMatchObject({
       code: 'ERR_BAD_CONFIG',
       message: 'There is a private key but no client id.',
+    })
+  })
+
+  test('a secret in the environment beside a key in the config file', async () => {
+    const auth = { type: 'backend-services', clientId: 'of-file', keyFile: 'file.pem' }
+    const env = { FHIR_OUTBOX_CLIENT_SECRET: 'x' }
+    await expect(authOf({}, env, auth)).rejects.toMatchObject({
+      code: 'ERR_BAD_CONFIG',
+      message: 'There is a client secret in the environment, and a private key in the config file.',
+    })
+    expect((await authOf({ keyFile: '/k/other.pem' }, env, auth)).auth).toMatchObject({
+      type: 'backend-services',
+      keyFile: '/k/other.pem',
+    })
+  })
+
+  describe('a secret in the environment that only the endpoint of the envelopes uses', () => {
+    const env = { FHIR_OUTBOX_CLIENT_SECRET: 'x' }
+    const envelopes = (auth: object): object => ({
+      url: 'https://envelopes.example.org/',
+      certificate: 'certificate.pem',
+      keyId: 'k1',
+      auth,
+    })
+    const bySecret = { type: 'client-credentials', clientId: 'envelopes' }
+
+    test('is not left aside', async () => {
+      expect((await authOf({}, env, undefined, envelopes(bySecret))).auth).toEqual({ type: 'none' })
+      const auth = { type: 'backend-services', clientId: 'of-file', keyFile: 'file.pem' }
+      expect((await authOf({}, env, auth, envelopes(bySecret))).auth).toMatchObject({
+        type: 'backend-services',
+        clientId: 'of-file',
+      })
+    })
+
+    test.each([
+      ['a file with its own secret', { ...bySecret, clientSecretFile: 'secret.txt' }],
+      ['another way in', { type: 'register' }],
+    ])('is refused when that has %s', async (_name, auth) => {
+      await expect(authOf({}, env, undefined, envelopes(auth))).rejects.toMatchObject({
+        code: 'ERR_BAD_CONFIG',
+      })
     })
   })
 

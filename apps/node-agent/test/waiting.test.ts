@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { dropFile, dropFolderOf } from '../src/drop-folder.js'
 import { closedWords } from '../src/output/failure.js'
 import { agent, startDaemon } from './support/agent.js'
@@ -61,6 +61,25 @@ describe('why something waits is told in words that help', () => {
     expect(stdout).toContain('Said:   Come back on Monday\n')
     expect(stdout).toContain(`You:    ${advice}`)
   })
+})
+
+test('what is tried again beside a running agent is not said to be lost', async () => {
+  const { mock, fhir } = await startMock()
+  mock.faults.add({ method: 'POST', url: '/fhir/Patient', times: 1, fault: { kind: 'status', status: 429 } })
+  mock.faults.add({ method: 'POST', url: '/fhir/Patient', times: Infinity, fault: { kind: 'hang' } })
+  const directory = await tempDirectory()
+  const daemon = startDaemon(['--server', fhir, '--directory', directory])
+  await dropFile(dropFolderOf({ directory }), stdin)
+  await daemon.event(({ event }) => event === 'closed')
+  const posts = (): number =>
+    mock.log.filter(({ method, url }) => method === 'POST' && url.includes('/Patient')).length
+  await vi.waitFor(() => expect(posts()).toBe(2), { timeout: 15_000 })
+  const { stdout } = await agent(['explain', '1', '--directory', directory])
+  expect(stdout).toContain(
+    'Why:    A request with it was begun, and its answer is not known yet. An earlier one failed: POST',
+  )
+  expect(stdout).not.toContain('was lost')
+  expect(stdout).toContain('You:    nothing to do')
 })
 
 test('flush tries now what was put off, for a person asks', async () => {

@@ -66,7 +66,6 @@ const lists = [
   'approval',
   'signingKeys',
   'jobs',
-  'bundleJobs',
   'receipts',
   'antispamTokens',
   'received',
@@ -93,7 +92,9 @@ export function parseExported(text: string): SavedState {
     typeof value['keyId'] === 'string' &&
     typeof value['pageSecret'] === 'string' &&
     lists.every((name) => Array.isArray((value as Readonly<Record<string, unknown>>)[name]))
-  if (known) return value as unknown as SavedState
+  // Exports from before there were bundle jobs have none.
+  const { bundleJobs = [], ...rest } = (known ? value : {}) as Partial<SavedState>
+  if (known && Array.isArray(bundleJobs)) return { ...rest, bundleJobs } as SavedState
   throw new MockServerError(
     'ERR_MOCK_STATE',
     'The text is no exported state of this mock server.',

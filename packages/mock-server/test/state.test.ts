@@ -61,6 +61,19 @@ describe('state', () => {
     expect(copy.mock.state.commits).toHaveLength(3)
   })
 
+  it('takes an export from before there were bundle jobs, and no damaged one', async () => {
+    const { mock } = make()
+    mock.state.load([{ resourceType: 'Basic', id: 'b' }])
+    await mock.state.c3pro.certificatePem()
+    const { bundleJobs, ...earlier } = JSON.parse(mock.state.export()) as Record<string, unknown>
+    expect(bundleJobs).toEqual([])
+    const copy = make(9).mock.state
+    copy.restore(JSON.stringify(earlier))
+    expect(JSON.parse(copy.export())).toEqual(JSON.parse(mock.state.export()))
+    const damaged = JSON.stringify({ ...earlier, bundleJobs: null })
+    expect(() => copy.restore(damaged)).toThrow(expect.objectContaining({ code: 'ERR_MOCK_STATE' }))
+  })
+
   it('gives every key an id of its own, whatever the seed and whatever is restored', async () => {
     const { c3pro } = make().mock.state
     const other = make().mock.state

@@ -103,6 +103,7 @@ export {
   type SessionSecrets,
   type UncertainRefresh,
 } from './session.js'
+export { storedSession } from './stored-session.js'
 export type {
   AccessToken,
   AuthProfile,

@@ -271,10 +271,18 @@ export async function restoreSession(
   reference: SessionReference,
   options: SessionOptions = {},
 ): Promise<Session | undefined> {
-  checkStore(reference.store)
-  const base = parseFhirBase(reference.fhirBaseUrl).href.replace(/\/+$/, '')
-  const record = await loadSession(reference.store, sessionId(base, reference.account ?? 'default'))
+  const record = await storedLogin(reference)
   return record === undefined ? undefined : createSession(record, reference.store, options)
+}
+
+export async function storedLogin({
+  store,
+  fhirBaseUrl,
+  account = 'default',
+}: SessionReference): Promise<SessionRecord | undefined> {
+  checkStore(store)
+  const base = parseFhirBase(fhirBaseUrl).href.replace(/\/+$/, '')
+  return loadSession(store, sessionId(base, account))
 }
 
 /** The sessions in a store, by server and account. */

@@ -302,6 +302,17 @@ describe('the lock of a name', () => {
     }
   })
 
+  it('is not taken over while somebody else does so on a share whose clock is ahead', async () => {
+    const store = open()
+    const path = await plant(store, await markOfTheDead(store))
+    await writeFile(`${path}.take`, '', { mode: 0o600 })
+    const ahead = new Date(Date.now() + 60_000)
+    await utimes(`${path}.take`, ahead, ahead)
+    const taking = store.lock('a', async () => 'mine', AbortSignal.timeout(300))
+    await expect(taking).rejects.toMatchObject({ name: 'AbortError' })
+    expect(await files('.take')).toEqual([`${path}.take`])
+  })
+
   it('does not lose what was done when it cannot be looked at afterwards', async () => {
     const store = open()
     const work = async (lease: { stillHeld(): Promise<boolean> }): Promise<string> => {

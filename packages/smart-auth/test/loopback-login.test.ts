@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { memorySecretStore, restoreSession, type Fetch } from '@fhir-outbox/smart-auth'
 import { loopbackLogin, type LoopbackLoginOptions } from '@fhir-outbox/smart-auth/node'
 import { failure } from './support/fake-fetch.js'
@@ -129,6 +129,27 @@ describe('loopbackLogin', () => {
     expect((await loopbackLogin({ ...options, open })).fhirBaseUrl).toBe(base)
     const failing = (): Promise<never> => Promise.reject(new Error('no browser here'))
     await expect(loopbackLogin({ ...options, open: failing })).rejects.toThrow('no browser here')
+  })
+
+  it.each(['throws', 'rejects'])('leaves no timer behind when opening %s', async (how) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const open = (): Promise<void> => {
+      if (how === 'throws') throw new Error('no browser here')
+      return Promise.reject(new Error('no browser here'))
+    }
+    const { session } = await login(async () => undefined, { open })
+    await expect(session).rejects.toThrow('no browser here')
+    await Promise.resolve()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each([0, -1, Number.NaN])('refuses to wait %d ms, under the name of the option', async (waitMs) => {
+    const { session } = await login(async () => undefined, { waitMs })
+    expect(await failure(session)).toMatchObject({
+      code: 'ERR_INVALID_OPTIONS',
+      message: 'waitMs is not a time',
+    })
   })
 
   it('ends when nobody comes back in time, and on demand', async () => {

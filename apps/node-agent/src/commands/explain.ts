@@ -1,4 +1,4 @@
-import { parseNote, type Entry, type Failure } from '@fhir-outbox/queue-core'
+import { parseNote, type Entry, type Failure, type FailureNote } from '@fhir-outbox/queue-core'
 import type { Home } from '../config/load.js'
 import { exitCodes, type ExitCode } from '../exit-codes.js'
 import { adviceFor } from '../output/advice.js'
@@ -98,9 +98,13 @@ interface Reasons {
 }
 
 /** What its last try came to. */
-function failureOf({ note: bytes }: Entry): Failure | undefined {
+function failureOf(entry: Entry): Failure | undefined {
+  return failureNote(entry)?.failure
+}
+
+function failureNote({ note: bytes }: Entry): FailureNote | undefined {
   const note = parseNote(bytes)
-  return note?.kind === 'failure' ? note.failure.failure : undefined
+  return note?.kind === 'failure' ? note.failure : undefined
 }
 
 function reasons(entry: Entry, before: number | undefined): Reasons {
@@ -132,16 +136,18 @@ function reasons(entry: Entry, before: number | undefined): Reasons {
             : ''
         }`,
       }
-    case 'unknown':
+    case 'unknown': {
+      const lost = failureNote(entry)?.outcome === 'unknown'
+      const earlier = failure === undefined ? '' : ` An earlier one failed: ${message}`
       return {
         // Beside the process that delivers, it may be on its way this very moment.
-        why:
-          failure === undefined
-            ? 'A request with it was begun, and its answer is not known yet.'
-            : `A request with it may have been applied; the answer was lost. ${message}`,
+        why: lost
+          ? `A request with it may have been applied; the answer was lost. ${message}`
+          : `A request with it was begun, and its answer is not known yet.${earlier}`,
         next: `The server is asked about it, or it is sent again where that is harmless${dueWords(entry)}; its lane waits for it.`,
-        ...(advice === undefined ? {} : { person: advice }),
+        ...(lost && advice !== undefined ? { person: advice } : {}),
       }
+    }
     case 'waiting':
       break
   }

@@ -5,10 +5,11 @@ import type { AuthConfig, ConfigFile } from './schema.js'
 
 /** How the agent is let in: every flag and variable goes before the same setting of the config file. */
 export function authOf(flags: Flags, env: Environment, file: ConfigFile): AuthConfig {
-  const over = {
+  const over: Over = {
     clientId: given('clientId', flags, env),
     secretFile: pathOf(given('clientSecretFile', flags, env)),
     secret: clientSecretOf(env),
+    secretUsed: usesClientSecret(file.encryption?.auth),
     keyFile: pathOf(given('keyFile', flags, env)),
     keyId: given('keyId', flags, env),
     shared: defined({ tokenUrl: given('tokenUrl', flags, env), scope: given('scope', flags, env) }),
@@ -32,10 +33,17 @@ export function clientSecretOf(env: Environment): string | undefined {
   return variableOf(env, 'FHIR_OUTBOX_CLIENT_SECRET')
 }
 
+/** Whether the secret of the environment is for the endpoint of the envelopes. */
+function usesClientSecret(auth: AuthConfig | undefined): boolean {
+  return auth?.type === 'client-credentials' && auth.clientSecretFile === undefined
+}
+
 interface Over {
   readonly clientId: string | undefined
   readonly secretFile: string | undefined
   readonly secret: string | undefined
+  /** The secret is not left aside when this client does not take it. */
+  readonly secretUsed: boolean
   readonly keyFile: string | undefined
   readonly keyId: string | undefined
   readonly shared: { readonly tokenUrl?: string; readonly scope?: string }
@@ -47,7 +55,7 @@ type KnownClient = Extract<AuthConfig, { type: 'none' | 'client-credentials' | '
 function clientOf(auth: KnownClient, over: Over): AuthConfig {
   const clientId = over.clientId ?? (auth.type === 'none' ? undefined : auth.clientId)
   if (clientId === undefined) {
-    refuseUnused(over.keyFile, over.secretFile ?? over.secret)
+    refuseUnused(over.keyFile, over.secretFile ?? (over.secretUsed ? undefined : over.secret))
     return { type: 'none' }
   }
   if (over.keyFile !== undefined && over.secretFile !== undefined) {
@@ -58,7 +66,15 @@ function clientOf(auth: KnownClient, over: Over): AuthConfig {
   }
   const { tokenUrl, scope } = auth.type === 'none' ? {} : auth
   const shared = { clientId, ...defined({ tokenUrl, scope }), ...over.shared }
-  const known = auth.type === 'backend-services' && over.secretFile === undefined ? auth : undefined
+  // A client id and a secret are one client, as a file with a secret is: the key of another one is not for it.
+  const bySecret = over.secretFile !== undefined || (over.secret !== undefined && over.clientId !== undefined)
+  const known = auth.type === 'backend-services' && !bySecret ? auth : undefined
+  if (known !== undefined && over.keyFile === undefined && over.secret !== undefined && !over.secretUsed) {
+    throw badConfig(
+      'There is a client secret in the environment, and a private key in the config file.',
+      'Leave out FHIR_OUTBOX_CLIENT_SECRET, or give the client id that it belongs to with FHIR_OUTBOX_CLIENT_ID.',
+    )
+  }
   const keyFile = over.keyFile ?? known?.keyFile
   if (keyFile !== undefined) {
     return { type: 'backend-services', keyFile, ...defined({ keyId: over.keyId ?? known?.keyId }), ...shared }

@@ -3,7 +3,7 @@ import {
   backendServices,
   clientCredentials,
   dynamicClient,
-  restoreSession,
+  storedSession,
   type DynamicClient,
   type TokenSource,
 } from '@fhir-outbox/smart-auth'
@@ -59,9 +59,10 @@ export async function tokenSource(auth: AuthConfig, target: TokenTarget): Promis
 async function sourceOf(auth: AuthConfig, target: TokenTarget): Promise<TokenSource | undefined> {
   switch (auth.type) {
     case 'none':
-      // A person may have logged in at this server; the stored login is used when there is one.
+      // A person may have logged in at this server; the stored login is used when there is one, and once that has
+      // ended, the next one: whoever logs in at this home decides that the queue is sent with it.
       // Nobody watches: a refresh whose answer was lost is tried again, for otherwise the login has ended anyway.
-      return restoreSession(
+      return storedSession(
         { store: secretStore(target.directory), fhirBaseUrl: target.url },
         { uncertainRefresh: 'resend' },
       )

@@ -56,23 +56,40 @@ async function acquire(
   signal: AbortSignal | undefined,
   staleMs: number,
 ): Promise<void> {
-  let seen: { readonly sign: string; readonly since: number } | undefined
+  const silence = silenceMeter()
+  const silenceOfTaker = silenceMeter()
   for (;;) {
     if (signal?.aborted === true) throw abortError()
     if (await create(path, mark)) return
     const sign = await signOfLife(path, here)
-    if (sign === undefined) {
-      seen = undefined
-      continue
-    }
-    // Silence is measured by our own steady clock: file times of another machine may be anything.
-    if (seen?.sign !== sign.text) seen = { sign: sign.text, since: performance.now() }
-    if (sign.dead || performance.now() - seen.since > staleMs) {
-      await remove(path, sign.text, here, staleMs)
+    const silentMs = silence(sign?.text)
+    if (sign === undefined) continue
+    if (sign.dead || silentMs > staleMs) {
+      await remove(path, sign.text, here, async (guard) => silenceOfTaker(await timesOf(guard)) > staleMs)
       continue
     }
     await new Promise((resolve) => setTimeout(resolve, pollMs * (0.5 + Math.random())))
   }
+}
+
+/**
+ * For how long, in milliseconds, the same sign has been seen. Measured by our own steady clock: file times of another
+ * machine may be anything.
+ */
+function silenceMeter(): (sign: string | undefined) => number {
+  let seen: { readonly sign: string | undefined; readonly since: number } | undefined
+  return (sign) => {
+    if (sign === undefined || seen?.sign !== sign) seen = { sign, since: performance.now() }
+    return performance.now() - seen.since
+  }
+}
+
+/** Tells a file from one that was made later in its place; undefined when there is none. */
+async function timesOf(path: string): Promise<string | undefined> {
+  return stat(path).then(
+    ({ mtimeMs, ino }) => `${mtimeMs} ${ino}`,
+    () => undefined,
+  )
 }
 
 async function create(path: string, mark: string): Promise<boolean> {
@@ -128,15 +145,16 @@ function isAlive(pid: number): boolean {
 }
 
 /** Removes the lock if it is still the one that was judged: only one taker at a time may look and remove. */
-async function remove(path: string, sign: string, here: string, staleMs: number): Promise<void> {
+async function remove(
+  path: string,
+  sign: string,
+  here: string,
+  isLeftBehind: (guard: string) => Promise<boolean>,
+): Promise<void> {
   const guard = `${path}.take`
   if (!(await create(guard, ''))) {
-    // A taker that died in this short stretch leaves the guard behind. The clock may have been set since, either way.
-    const distance = await stat(guard).then(
-      ({ mtimeMs }) => Math.abs(Date.now() - mtimeMs),
-      () => 0,
-    )
-    if (distance > staleMs) await unlink(guard).catch(() => undefined)
+    // A taker that died in this short stretch leaves the guard behind.
+    if (await isLeftBehind(guard)) await unlink(guard).catch(() => undefined)
     await new Promise((resolve) => setTimeout(resolve, pollMs))
     return
   }

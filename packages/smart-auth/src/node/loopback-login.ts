@@ -30,18 +30,27 @@ const failedPage =
  * login, and stops listening. Resolves with the session, which is in the store then.
  *
  * Errors: those of `beginLaunch` and `completeLaunch`; `ERR_CALLBACK_REFUSED` when nobody came back in time;
- * `ERR_INVALID_OPTIONS` when the port cannot be used.
+ * `ERR_INVALID_OPTIONS` when the port cannot be used or `waitMs` is no time.
  */
 export async function loopbackLogin(options: LoopbackLoginOptions): Promise<Session> {
+  const waitMs = Math.min(options.waitMs ?? 300_000, longestTimerMs)
+  if (!(waitMs > 0)) {
+    throw new AuthError('ERR_INVALID_OPTIONS', 'waitMs is not a time', {
+      hint: 'Give a positive number of milliseconds.',
+    })
+  }
   const path = options.path ?? `/${randomBytes(18).toString('base64url')}`
   const answers = expectAnswer(path)
   const server = createServer(answers.handle)
   const port = await listen(server, options.port ?? 0)
-  const waitMs = Math.min(options.waitMs ?? 300_000, longestTimerMs)
+  // However this ends, nobody waits on: the timer would keep the process alive.
+  const ended = new AbortController()
+  const { signal } = options
+  const stop = signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal])
   try {
     const redirectUri = `http://127.0.0.1:${port}${path}`
     const { url } = await beginLaunch({ ...options, redirectUri, expiresInMs: waitMs })
-    const answered = answers.first(waitMs, options.signal)
+    const answered = answers.first(waitMs, stop)
     answered.catch(() => undefined)
     // Opening may take until the browser is closed again; that it failed ends the login.
     const opening = Promise.resolve(options.open(url)).then(() => answered)
@@ -56,6 +65,7 @@ export async function loopbackLogin(options: LoopbackLoginOptions): Promise<Sess
       throw error
     }
   } finally {
+    ended.abort()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
