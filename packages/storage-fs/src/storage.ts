@@ -10,7 +10,7 @@ import {
   steadyClock,
 } from '@fhir-outbox/queue-core'
 import { coded, storageFailed, unfinishedSalvage } from './errors.js'
-import type { FsPort } from './fs-port.js'
+import { type FsPort, isFull } from './fs-port.js'
 import { createAhead } from './internal/ahead.js'
 import { createAppender, forgetOld } from './internal/append.js'
 import type { Catalog } from './internal/catalog.js'
@@ -116,7 +116,8 @@ export async function openFsStorage(options: FsStorageOptions): Promise<FsStorag
     await files?.close()
     await owner?.release().catch(() => undefined)
     if (error instanceof QueueError) throw error
-    throw storageFailed(`the storage in ${directory} cannot be opened`, error)
+    const why = isFull(error) ? ': opening needs free space' : ''
+    throw storageFailed(`the storage in ${directory} cannot be opened${why}`, error)
   }
 }
 

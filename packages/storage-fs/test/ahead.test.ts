@@ -1,6 +1,6 @@
 import type { LeasedEntry, QueueStorage } from '@fhir-outbox/queue-core'
 import { expect, it } from 'vitest'
-import { openFsStorage } from '../src/index.js'
+import { type FsPort, openFsStorage } from '../src/index.js'
 import { simulatedDisk, type SimulatedDisk } from './support/simulated-disk.js'
 import { add, bytes, draft, take, text } from './support/tools.js'
 
@@ -106,5 +106,59 @@ it('nothing of it outlives a wipe', async () => {
   await storage.wipe?.([])
   await add(storage, 'new')
   expect((await take(storage)).entries.map(({ key }) => key)).toEqual(['new'])
+  await storage.close()
+})
+
+it.each([
+  { size: 1024, limit: 100, entries: 600 },
+  { size: 10 * 1024, limit: 20, entries: 120 },
+  { size: 100 * 1024, limit: 40, entries: 120 },
+  { size: 200 * 1024, limit: 1, entries: 12 },
+])('draining records of $size bytes, $limit at a time, reads each once', async ({ size, limit, entries }) => {
+  const disk = simulatedDisk()
+  const port = disk.port()
+  let read = 0
+  const fs: FsPort = {
+    ...port,
+    open: async (path, mode) => {
+      const file = await port.open(path, mode)
+      return {
+        ...file,
+        read: async (into, position) => {
+          const count = await file.read(into, position)
+          read += count
+          return count
+        },
+      }
+    },
+  }
+  const storage = await openFsStorage({ directory, fs })
+  for (let from = 0; from < entries; from += 20) {
+    const some = Array.from({ length: Math.min(20, entries - from) }, (_, at) => `k${from + at}`)
+    await storage.append(some.map((key) => draft(key, { payload: new Uint8Array(size) })))
+  }
+  read = 0
+  for (let left = entries; left > 0;) {
+    const lease = await take(storage, { limit })
+    await meanwhile()
+    left -= lease.entries.length
+    for (const { payload: found } of lease.entries) {
+      expect(found).toHaveLength(size)
+      // Nobody gets to see, or keeps, the bytes of what was not leased.
+      expect(found.buffer.byteLength).toBeLessThan(2 * limit * size + 1024)
+    }
+    await settle(storage, lease)
+  }
+  expect(read / (entries * size)).toBeLessThan(1.3)
+  await storage.close()
+})
+
+it('what is handed out is a copy: the bytes of another lane are not behind it', async () => {
+  const { storage } = await filled()
+  const first = await take(storage, { limit: run })
+  await meanwhile()
+  await settle(storage, first)
+  const [entry] = (await take(storage, { limit: 1 })).entries
+  expect(entry?.payload.buffer.byteLength).toBeLessThan(2 * payload(0).length)
   await storage.close()
 })

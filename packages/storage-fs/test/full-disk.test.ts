@@ -111,4 +111,50 @@ describe('a disk that fills up', () => {
     expect(await deliver(storage)).toEqual([1, 2, 3])
     await storage.close()
   })
+
+  it('is opened in spite of many small segments, as long as there is no room to bring them together', async () => {
+    const disk = smallDisk(32 * 1024 ** 2)
+    const options = { directory, fs: disk.fs, segmentBytes: 4 * 1024 ** 2, limits: { freeDiskBytes: 0 } }
+    const live = async (key: string, size: number): Promise<void> => {
+      const storage = await openFsStorage(options)
+      await add(storage, key, { payload: new Uint8Array(size) })
+      await storage.close()
+    }
+    for (let life = 0; life < 66; life++) await live(`k${life}`, 20_000)
+    // Room for one more small life, not for a copy of an entry.
+    disk.others = ((await disk.fs.freeBytes(directory)) ?? 0) - 3000
+    await live('small', 1)
+    disk.others = 0
+    const storage = await openFsStorage(options)
+    expect(await storage.stats()).toMatchObject({ accepted: 67, waiting: 67, quarantined: 0 })
+    await storage.close()
+  })
+
+  it('says that opening needs space, and what is not safe yet is not built on', async () => {
+    const disk = simulatedDisk()
+    const storage = await openFsStorage({ directory, fs: disk.port() })
+    await add(storage, 'a')
+    disk.crash('process')
+    const port = disk.port()
+    // Copy-on-write file systems need space for what is written once more, too.
+    const fs: FsPort = {
+      ...port,
+      open: async (path, mode) => {
+        const file = await port.open(path, mode)
+        if (!path.endsWith('.log')) return file
+        const full = (): Promise<number> =>
+          Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+        return { ...file, write: full }
+      },
+    }
+    await expect(openFsStorage({ directory, fs })).rejects.toMatchObject({
+      code: 'ERR_STORAGE_FAILED',
+      message: expect.stringMatching(/opening needs free space.*ENOSPC/),
+      hint: expect.stringContaining('Free disk space'),
+    })
+    const again = await openFsStorage({ directory, fs: port })
+    expect(await again.stats()).toMatchObject({ accepted: 1, waiting: 1 })
+    await again.close()
+    expect(await storage.close().catch(() => 'dead')).toBe('dead')
+  })
 })

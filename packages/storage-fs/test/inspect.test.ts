@@ -26,7 +26,10 @@ it('inspection shows a storage that is in use, and changes nothing', async () =>
   expect(await inspectFsStorage('/q', { fs: disk.port() })).not.toHaveProperty('owner')
 })
 
-it('inspection beside a process that tidies up meanwhile reports no damage', async () => {
+it.each([
+  { what: 'stays', closes: false },
+  { what: 'closes', closes: true },
+])('inspection beside a process that tidies up meanwhile and $what reports no damage', async ({ closes }) => {
   const disk = simulatedDisk()
   const options = { directory: '/q', segmentBytes: 8192, receipts: { maxCount: 0 } }
   const storage = await openFsStorage({ ...options, fs: disk.port() })
@@ -53,6 +56,7 @@ it('inspection beside a process that tidies up meanwhile reports no damage', asy
         await storage.sync()
       }
       for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate)
+      if (closes) await storage.close()
       return file
     },
   }
@@ -65,6 +69,29 @@ it('inspection beside a process that tidies up meanwhile reports no damage', asy
   await storage.close()
 })
 
+it('inspection while the owner closes misses nothing and reports no damage', async () => {
+  const disk = simulatedDisk()
+  const storage = await openFsStorage({ directory: '/q', fs: disk.port() })
+  await add(storage, 'a')
+  const port = disk.port()
+  let closed = false
+  const fs: FsPort = {
+    ...port,
+    stat: async (name) => {
+      if (name === '/q/checkpoint.bin' && !closed) {
+        closed = true
+        await add(storage, 'b')
+        await storage.close()
+      }
+      return await port.stat(name)
+    },
+  }
+  const seen = await inspectFsStorage('/q', { fs })
+  expect(closed).toBe(true)
+  expect(seen.unreadable).toEqual([])
+  expect(seen.stats).toMatchObject({ accepted: 2, waiting: 2, unknown: 0, quarantined: 0 })
+})
+
 it('inspection of a damaged storage in use names what is damaged', async () => {
   const disk = simulatedDisk()
   const storage = await openFsStorage({ directory: '/q', fs: disk.port() })
@@ -74,9 +101,20 @@ it('inspection of a damaged storage in use names what is damaged', async () => {
   const at = Buffer.from(data).indexOf('payload of b')
   data.set([0xff], at)
   disk.put(path, data)
-  const seen = await inspectFsStorage('/q', { fs: disk.port() })
+  const port = disk.port()
+  let looks = 0
+  const fs: FsPort = {
+    ...port,
+    stat: async (name) => {
+      if (name === '/q/checkpoint.bin') looks++
+      return await port.stat(name)
+    },
+  }
+  const seen = await inspectFsStorage('/q', { fs })
   expect(seen.owner).toBeDefined()
   expect(seen.unreadable).toEqual([2])
+  // The second look has found the same.
+  expect(looks).toBe(2)
   await storage.close()
 })
 

@@ -203,6 +203,24 @@ describe('the lock', () => {
     await expect(openFsStorage({ directory, fs })).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED' })
   })
 
+  it('never gives a number out again after a takeover that failed', async () => {
+    const disk = simulatedDisk()
+    const living = new Map<number, string>()
+    const first = await openFsStorage({ directory, fs: asProcess(disk.port(), 41, 's', living) })
+    // Frozen, not dead.
+    living.delete(41)
+    const fs = asProcess(disk.port(), 42, 's', living)
+    disk.fail({ operation: 'syncDirectory', nth: 1, code: 'EIO' })
+    await expect(openFsStorage({ directory, fs })).rejects.toMatchObject({ code: 'ERR_STORAGE_FAILED' })
+    expect(disk.struck).toBe(true)
+    disk.fail(undefined)
+    const third = await openFsStorage({ directory, fs: asProcess(disk.port(), 43, 's', living) })
+    expect([...disk.files().keys()].filter((name) => name.includes('owner.'))).toEqual(['/q/owner.3'])
+    await expect(add(first, 'late')).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
+    await third.close()
+    await expect(first.close()).rejects.toMatchObject({ code: 'ERR_STORAGE_LOCKED' })
+  })
+
   it('of a process that nobody can ask about is not taken over', async () => {
     const disk = simulatedDisk()
     const first = await openFsStorage({ directory, fs: disk.port() })

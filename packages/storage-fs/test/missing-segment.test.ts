@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { type FsStorage, openFsStorage } from '../src/index.js'
+import { type FsFile, type FsStorage, openFsStorage } from '../src/index.js'
 import { simulatedDisk, type SimulatedDisk } from './support/simulated-disk.js'
-import { add, deliver, states } from './support/tools.js'
+import { add, deliver, draft, states } from './support/tools.js'
 
 const directory = '/q'
 
@@ -58,6 +58,55 @@ describe('a log file that is gone', () => {
     expect(again.recovery).toMatchObject({ quarantined: [], doubtful: [] })
     expect(Object.values(await states(again)).every((state) => state === 'waiting')).toBe(true)
     await again.close()
+  })
+})
+
+describe('the oldest log file is gone, and', () => {
+  it('so is the record of the wipe that removed it: nothing that was wiped comes back', async () => {
+    const disk = simulatedDisk()
+    const storage = await openFsStorage({ directory, fs: disk.port() })
+    for (let at = 1; at <= 50; at++) await add(storage, `k${at}`)
+    await storage.wipe?.([])
+    await add(storage, 'after')
+    await storage.close()
+    const [second = ''] = segments(disk)
+    expect(second).toContain('segment-00000002')
+    const data = disk.files().get(second)?.slice() ?? new Uint8Array(0)
+    data[128 + 50] = (data[128 + 50] ?? 0) ^ 0xff
+    disk.put(second, data)
+    const again = await openFsStorage({ directory, fs: disk.port(), verify: true })
+    expect(again.recovery).toMatchObject({ quarantined: [], cutBytes: 0 })
+    expect(await states(again)).toEqual({ after: 'waiting' })
+    expect(await add(again, 'next')).toBe(52)
+    await again.close()
+  })
+
+  it('it held so much that it is written down in portions', async () => {
+    const disk = simulatedDisk()
+    const storage = await openFsStorage({ directory, fs: disk.port() })
+    const drafts = Array.from({ length: 12_000 }, (_, at) => draft(`k${at}`, { payload: new Uint8Array(1) }))
+    await storage.append(drafts)
+    await storage.close()
+    const later = await openFsStorage({ directory, fs: disk.port() })
+    await add(later, 'later')
+    await later.close()
+    await disk.port().unlink(segments(disk)[0] ?? '')
+    const port = disk.port()
+    let most = 0
+    const measured = (file: FsFile): FsFile => ({
+      ...file,
+      write: async (data, position) => {
+        most = Math.max(most, data.length)
+        return await file.write(data, position)
+      },
+    })
+    const fs = { ...port, create: async (path: string) => measured(await port.create(path)) }
+    const again = await openFsStorage({ directory, fs })
+    expect(again.recovery.quarantined).toHaveLength(12_000)
+    expect(await again.stats()).toMatchObject({ accepted: 12_001, quarantined: 12_000 })
+    await again.close()
+    expect(most).toBeGreaterThan(1024 * 1024)
+    expect(most).toBeLessThan(1.2 * 1024 * 1024)
   })
 })
 

@@ -17,7 +17,7 @@ export interface LeasedRecord {
  * only sometimes not asked for.
  */
 export interface Ahead {
-  /** The record at a location, once. */
+  /** The record at a location, once. Its bytes are views: copy them before they are given away. */
   take(location: number): LeasedRecord | undefined
   /** Reads so many bytes behind the record at a location, and lets go of what was not asked for. */
   readBehind(location: number, bytes: number): void
@@ -48,7 +48,6 @@ export function createAhead(catalog: Catalog, files: SegmentFiles): Ahead {
   function keep({ header, meta, data }: StoredFrame, location: number): void {
     try {
       const found = readKeyAndHeader(header.type, meta)
-      // Views: the bytes were read for this, and nobody else will see them.
       if (found !== undefined) ready.set(location, { ...found, payload: data })
     } catch (error) {
       if (!(error instanceof MalformedRecord)) throw error

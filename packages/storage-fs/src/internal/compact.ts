@@ -60,6 +60,9 @@ export async function thinOut(store: Store): Promise<void> {
   let live = 0
   for (const each of catalog.segments.values()) live += liveBytes(each)
   if (catalog.segments.size <= CROWD + (4 * live) / segmentBytes) return
+  // On a full disk the crowd is in nobody's way, and a copy that does not fit would fail the store.
+  const free = await store.fs.freeBytes(store.directory).catch(() => undefined)
+  if (free !== undefined && free < live + 2 * segmentBytes) return
   const [first = 1] = catalog.segments.keys()
   const totals = catalog.forgotten
   // The segment that takes the copies.

@@ -25,7 +25,11 @@ export async function lease(store: Store, request: LeaseRequest): Promise<Lease 
   for (;;) {
     const taken = index.lease(request, store.clock())
     const aside = setAside.length === 0 ? {} : { setAside }
-    if (!('sequences' in taken)) return { ...taken, ...aside }
+    if (!('sequences' in taken)) {
+      // Nothing is on its way after which it could be asked for.
+      if (index.stats(store.clock()).leased === 0) store.ahead.clear()
+      return { ...taken, ...aside }
+    }
     const { sequences, ...rest } = taken
     try {
       const entries = await readLeased(store, sequences)

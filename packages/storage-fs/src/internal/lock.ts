@@ -119,6 +119,7 @@ export async function takeOwnership(fs: FsPort, directory: string, atLeast: numb
       if (systemCode(error) === 'EEXIST') continue
       throw error
     }
+    let tookOver = false
     try {
       const after = await owners(fs, directory)
       if (after.at(-1) !== generation) {
@@ -128,11 +129,18 @@ export async function takeOwnership(fs: FsPort, directory: string, atLeast: numb
       }
       // The old owner looks for its own file after each write and before it answers: once that is gone, what
       // it still writes is never acknowledged. So it must go before the log is read.
-      for (const number of after) if (number < generation) await removeQuietly(fs, path(number))
+      for (const number of after) {
+        if (number >= generation) continue
+        tookOver = true
+        await removeQuietly(fs, path(number))
+      }
       await fs.syncDirectory(directory)
     } catch (error) {
-      // This process lives on, so nobody would ever take over from it. The number was not used yet.
-      await removeQuietly(fs, path(generation)).catch(() => undefined)
+      // This process lives on, so nobody would ever take over from it.
+      const own = path(generation)
+      // Once an older file is gone, only this one keeps its number from being given out again.
+      const left = tookOver ? markReleased(fs, own, self) : removeQuietly(fs, own)
+      await left.catch(() => undefined)
       throw error
     }
     return ownership(fs, directory, generation, self)

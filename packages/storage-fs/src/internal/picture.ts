@@ -23,15 +23,17 @@ export const MOST_LOOKS = 6
 
 /** Rejects with `ERR_STORAGE_FAILED` when the directory cannot be read, and with `ERR_STORAGE_FORMAT`. */
 export async function takePicture(fs: FsPort, directory: string, verify: boolean): Promise<Picture> {
+  let before: string | undefined
   for (let look = 1; ; look++) {
     const files = segmentFiles(fs, directory)
     try {
       const picture = await lookOnce(fs, directory, files, verify)
-      const { lost, gaps } = picture.recovered
-      const suspicious = lost.length > 0 || gaps.length > 0
+      const found = damageOf(picture.recovered)
       // A file that was overwritten under our eyes, or the write of this moment, looks like damage: damage stays.
-      if (!suspicious || look === MOST_LOOKS || (await readHolder(fs, directory)) === undefined)
-        return picture
+      if (found === undefined || found === before || look === MOST_LOOKS) return picture
+      // Who was there when the look began may have changed something under it, and have gone since.
+      if (picture.owner === undefined && (await readHolder(fs, directory)) === undefined) return picture
+      before = found
       await files.close()
     } catch (error) {
       await files.close()
@@ -41,6 +43,13 @@ export async function takePicture(fs: FsPort, directory: string, verify: boolean
       throw storageFailed(`the storage in ${directory} cannot be read`, error)
     }
   }
+}
+
+/** The same for the same damage. */
+function damageOf({ lost, gaps }: Recovered): string | undefined {
+  if (lost.length === 0 && gaps.length === 0) return undefined
+  const places = gaps.map(({ segment, offset, length }) => [segment, offset, length])
+  return JSON.stringify([places, lost.map(({ sequence }) => sequence)])
 }
 
 async function exists(fs: FsPort, directory: string): Promise<boolean> {

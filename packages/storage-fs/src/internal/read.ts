@@ -164,6 +164,8 @@ function runBytes(entries: readonly IndexedEntry[]): number {
 const READ_AHEAD = 256 * 1024
 /** A run of so many bytes takes so long to check that the next one is checked while it is on its way. */
 const WORTH_READING_AHEAD = 64 * 1024
+/** Records of such a run. */
+const LONG_RUN = 4
 /** Headers get room for this many bytes each. */
 const USUAL_HEADER = 128
 
@@ -175,17 +177,19 @@ export async function readLeased(store: Store, sequences: readonly number[]): Pr
     .map((sequence) => index.entry(sequence, now))
     .filter((entry) => entry !== undefined)
   const run = runBytes(entries)
-  const one = (entries[0]?.payloadBytes ?? 0) + 4096
-  const span = Math.max(run, one, goesOn(store, entries) ? READ_AHEAD : 0)
+  const start = entries[0]?.location ?? 0
+  const least = Math.max((entries[0]?.payloadBytes ?? 0) + 4096, goesOn(store, entries) ? READ_AHEAD : 0)
+  // What comes before in the run was read ahead.
+  const rest = (location: number): number => Math.min(run, run - (location - start))
   const { leaseReader: reader, ahead } = store
   const copy = copier(entries.reduce((sum, { payloadBytes }) => sum + payloadBytes + USUAL_HEADER, 0))
   const leased: LeasedEntry[] = []
   for (const entry of entries) {
     const { sequence, attempts, ageMs, troubledForMs, mark } = entry
     const found =
-      ahead.take(entry.location) ??
+      copied(ahead.take(entry.location), copy) ??
       readAtOnce(reader, entry.location, copy) ??
-      (await readForLease(store, sequence, span))
+      (await readForLease(store, sequence, Math.max(rest(entry.location), least)))
     if (found === undefined) continue
     const extra = extras.get(sequence)
     const note =
@@ -207,8 +211,20 @@ export async function readLeased(store: Store, sequences: readonly number[]): Pr
   }
   reader.trim()
   const last = entries.at(-1)
-  if (last !== undefined && run >= WORTH_READING_AHEAD) ahead.readBehind(last.location, run)
+  // The last record is read once more, because only it says where it ends; in a short run that is too much of it.
+  if (last !== undefined && entries.length >= LONG_RUN && run >= WORTH_READING_AHEAD) {
+    ahead.readBehind(last.location, last.payloadBytes + 4096 + run)
+  }
   return leased
+}
+
+/** Whoever gets a record gets its bytes alone: not a view of others, which would also keep them in memory. */
+function copied(
+  record: LeasedRecord | undefined,
+  copy: (bytes: Uint8Array) => Uint8Array,
+): LeasedRecord | undefined {
+  if (record === undefined) return undefined
+  return { key: record.key, header: copy(record.header), payload: copy(record.payload) }
 }
 
 /** What was read ahead needs no file system, and no turn of the event loop. */

@@ -139,8 +139,9 @@ export async function recover(
   files: SegmentFiles,
   options: RecoverOptions,
 ): Promise<Recovered> {
-  const present = await presentSegments(fs, directory, await fs.readdir(directory))
+  // First: a log may be ahead of a checkpoint that is there already, and never falls behind it.
   const checkpoint = await readCheckpoint(fs, directory)
+  const present = await presentSegments(fs, directory, await fs.readdir(directory))
   if (options.verify !== true && checkpoint !== undefined && agrees(checkpoint, present)) {
     const recovered = fromCheckpoint(checkpoint, files, options)
     if (recovered !== undefined) return recovered
@@ -289,9 +290,11 @@ async function fromLog(
   const firstSegment = firstLive(collected)
   const oldest = present[0]?.header
   if (oldest !== undefined && oldest.previous >= firstSegment) {
-    // A file that still counted is gone altogether. Only while none was ever removed is it known what came before.
+    // A file that still counted is gone altogether. Only while none was ever removed is it known what came before,
+    // and what else is missing may have been the record that says so.
     const gap: OpenGap = { segment: oldest.previous, offset: 0, length: 0, missing: [] }
-    if (firstSegment === 1) attribute([gap], 1, oldest.nextSequence)
+    const isAll = collected.gaps.length === 0 && lacking === undefined && cutBytes === 0
+    if (firstSegment === 1 && isAll) attribute([gap], 1, oldest.nextSequence)
     collected.gaps.push(gap)
   }
   for (const { segment } of present) {

@@ -7,6 +7,9 @@ import { doubtfulMark } from './restore.js'
 import { isLeftover } from './spares.js'
 import type { Store } from './store.js'
 
+/** A lost file may have held a million entries. */
+const PORTION = 1024 * 1024
+
 /** Writes down what recovery found, so that the next one need not find it again, and clears away leftovers. */
 export async function repair(store: Store, recovered: Recovered): Promise<void> {
   const { fs, directory, writer } = store
@@ -20,6 +23,7 @@ export async function repair(store: Store, recovered: Recovered): Promise<void> 
   for (const lost of recovered.lost) {
     if (lost.base !== undefined) await keepBytes(store, lost.gap)
     pushQuarantined(store, lost)
+    if (writer.queuedBytes > PORTION) await writer.flush()
   }
   if (recovered.doubtful.length > 0) {
     const marks = recovered.doubtful.map(doubtfulMark)
