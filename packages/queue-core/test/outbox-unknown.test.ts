@@ -5,6 +5,18 @@ import { afterDeathIn, delivered, deliverAll, fakeTime, until, world, type Answe
 
 const lostReply = { code: 'ERR_CONNECTION_LOST', message: 'no answer' }
 
+/** One outbox after the other over the same data; nobody ever hears what became of a request. */
+function lives(): { readonly time: ReturnType<typeof fakeTime>; live(): ReturnType<typeof world> } {
+  const time = fakeTime()
+  const data = memoryData({ now: time.now })
+  const { supports } = memoryStorage()
+  const answer: Answer = async function* (entries, context) {
+    await context.mark(entries.map(({ sequence }) => sequence))
+    yield entries.map(({ sequence }): Outcome => ({ sequence, kind: 'unknown', failure: lostReply }))
+  }
+  return { time, live: () => world({ time, storage: memoryHandle(data, supports), answer, random: 1 }) }
+}
+
 describe('openOutbox: unknown outcomes', () => {
   it('marked entries without an outcome become unknown and are resolved, group by group', async () => {
     const w = world({
@@ -112,19 +124,13 @@ describe('openOutbox: unknown outcomes', () => {
   })
 
   it('a device that was off for days tries for a while before it gives up', async () => {
-    const time = fakeTime()
-    const data = memoryData({ now: time.now })
-    const { supports } = memoryStorage()
-    const answer: Answer = async function* (entries, context) {
-      await context.mark(entries.map(({ sequence }) => sequence))
-      yield entries.map(({ sequence }): Outcome => ({ sequence, kind: 'unknown', failure: lostReply }))
-    }
-    const before = world({ time, storage: memoryHandle(data, supports), answer, random: 1 })
+    const { time, live } = lives()
+    const before = live()
     await before.add()
     await before.outbox.flush()
     await before.outbox.close()
     await time.advance(3 * 24 * 3_600_000)
-    const after = world({ time, storage: memoryHandle(data, supports), answer, random: 1 })
+    const after = live()
     after.outbox.start()
     await time.advance(9 * 60_000)
     expect(after.calls.length).toBeGreaterThan(3)
@@ -135,26 +141,20 @@ describe('openOutbox: unknown outcomes', () => {
   })
 
   it('a process that never lives for long gives up in the end, and never on the first try', async () => {
-    const time = fakeTime()
-    const data = memoryData({ now: time.now })
-    const { supports } = memoryStorage()
-    const answer: Answer = async function* (entries, context) {
-      await context.mark(entries.map(({ sequence }) => sequence))
-      yield entries.map(({ sequence }): Outcome => ({ sequence, kind: 'unknown', failure: lostReply }))
-    }
+    const { time, live } = lives()
     const states: unknown[] = []
-    async function live(ms: number, add = false): Promise<void> {
-      const one = world({ time, storage: memoryHandle(data, supports), answer, random: 1 })
+    async function liveFor(ms: number, add = false): Promise<void> {
+      const one = live()
       if (add) await one.add()
       one.outbox.start()
       await time.advance(ms)
       states.push((await one.outbox.read(1))?.state)
       await one.outbox.close()
     }
-    await live(1, true)
+    await liveFor(1, true)
     await time.advance(20 * 24 * 3_600_000)
     for (let run = 0; run < 10; run++) {
-      await live(1)
+      await liveFor(1)
       await time.advance(3_600_000)
     }
     expect(states).toEqual([...Array(5).fill('unknown'), ...Array(6).fill('dead')])

@@ -34,6 +34,7 @@ import { checkFormat } from './internal/segments.js'
 import { type Settings, settingsOf } from './internal/settings.js'
 import { sparePool } from './internal/spares.js'
 import { requireOpen, type Store } from './internal/store.js'
+import { supportsOf } from './internal/supports.js'
 import { finishWipe, wipe } from './internal/wipe.js'
 import { nodeFs } from './node-fs.js'
 
@@ -305,12 +306,7 @@ async function start(parts: Parts): Promise<FsStorage> {
   }
 
   return {
-    supports: {
-      durability: fs.powerSafe ? 'power-loss' : 'process-crash',
-      appenders: 'one',
-      drainers: 'one',
-      evictable: false,
-    },
+    supports: supportsOf(fs),
     recovery: {
       cutBytes: recovered.cutBytes,
       quarantined: recovered.lost.map((entry) => entry.sequence),

@@ -5,6 +5,7 @@ import type { FsPort } from './fs-port.js'
 import { MOST_LOOKS, takePicture } from './internal/picture.js'
 import { readEntry, readPage } from './internal/read.js'
 import type { Readable } from './internal/store.js'
+import { supportsOf } from './internal/supports.js'
 import { nodeFs } from './node-fs.js'
 
 /** Options of `viewFsStorage`. */
@@ -77,12 +78,7 @@ export async function viewFsStorage(
   }
 
   return {
-    supports: {
-      durability: fs.powerSafe ? 'power-loss' : 'process-crash',
-      appenders: 'one',
-      drainers: 'one',
-      evictable: false,
-    },
+    supports: supportsOf(fs),
     read: (sequence) => reading((from) => readEntry(from, sequence)),
     list: (query) => reading((from) => readPage(from, query)),
     stats: () => reading(async ({ catalog, clock }) => catalog.index.stats(clock())),
